@@ -1,0 +1,173 @@
+# ehring: one Makefile, not recursive but for the sanitizer runs of `make test`.
+#
+#   make              all programs and libraries into $(BUILD)
+#   make demo         set-up, build, the main job on real input against the local hub
+#   make test         set-up, build, every test
+#   make check        unit tests, layering; installs nothing
+#   make check-fast   unit tests alone;  make check-one T=tests/test_x.c  one of them
+#   make SAN=address,undefined check    make SAN=thread check-thread
+#   make install DESTDIR= PREFIX=/usr/local
+#   make bench        the figures;  make format, make clean
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC := gcc
+CXX ?= g++
+SAN ?=
+BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+comma := ,
+export EHRING_BUILD := $(abspath $(BUILD))
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion -Wvla
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -DEHRING_BUILD_VERSION='"$(VERSION)"' -fPIC -fvisibility=hidden -pthread $(WARN) -Werror $(SANFLAGS) $(CFLAGS)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+ALL_LDFLAGS = -pthread $(SANFLAGS) $(LDFLAGS)
+
+SHIPPER_LIBS := -lqpid-proton-core -lssl -lcrypto -lcurl -lcjson -linih -luring -lm
+HUB_LIBS := -lssl -lcrypto -lcjson
+TEST_LIBS := -lcriterion $(SHIPPER_LIBS)
+DIRECT_LIBS := -lqpid-proton-core -lssl -lcrypto
+
+# What libehring is made of: the writer's side of the ring and the client; what libehring-direct is made of.
+WRITER_SRC := $(wildcard ringbuf/*.c)
+DIRECT_SRC := $(wildcard $(addprefix shipper/,ehring_direct.c conn.c conn_link.c conn_event.c request.c format.c tls.c amqp.c amqp_event.c amqp_size.c connstr.c sas.c cbs.c management.c utf8.c))
+
+RINGBUF_SRC := $(wildcard ringbuf/*.c)
+CLIENT_SRC := $(wildcard client/*.c)
+SHIPPER_SRC := $(filter-out shipper/main.c,$(wildcard shipper/*.c))
+HUB_SRC := $(filter-out tools/hub/main.c,$(wildcard tools/hub/*.c))
+TOOLS := $(filter-out hub,$(notdir $(patsubst %/main.c,%,$(wildcard tools/*/main.c))))
+TEST_SRC := $(wildcard tests/test_*.c)
+PLAIN_SRC := $(wildcard tests/stress_*.c tests/crash_*.c tests/fuzz_*.c)
+CXX_SRC := $(wildcard tests/*.cpp)
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+RINGBUF_A := $(BUILD)/libringbuf.a
+SHIPPER_A := $(BUILD)/libshipper.a
+HUB_A := $(BUILD)/libhub.a
+EHRING_A := $(BUILD)/libehring.a
+EHRING_SO := $(BUILD)/libehring.so.0
+DIRECT_A := $(BUILD)/libehring-direct.a
+DIRECT_SO := $(BUILD)/libehring-direct.so.0
+
+PROGRAMS := $(if $(wildcard shipper/main.c),$(BUILD)/ehring-shipper) $(if $(wildcard tools/hub/main.c),$(BUILD)/ehring-hub) \
+            $(addprefix $(BUILD)/ehring-,$(TOOLS)) $(if $(wildcard bench/*.c),$(BUILD)/ehring-bench)
+LIBRARIES := $(if $(CLIENT_SRC),$(EHRING_A) $(EHRING_SO) $(BUILD)/ehring.pc) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A) $(DIRECT_SO))
+TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
+PLAIN_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PLAIN_SRC)) $(patsubst tests/%.cpp,$(BUILD)/tests/%,$(CXX_SRC))
+
+.PHONY: all demo test check check-fast check-one check-san check-thread tests bench install format clean setup layering
+all: $(LIBRARIES) $(PROGRAMS)
+tests: all $(TEST_PROGRAMS) $(PLAIN_PROGRAMS)
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(RINGBUF_A): $(call objects,$(RINGBUF_SRC))
+$(SHIPPER_A): $(call objects,$(SHIPPER_SRC))
+$(HUB_A): $(call objects,$(HUB_SRC))
+$(RINGBUF_A) $(SHIPPER_A) $(HUB_A):
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+# A library of ours is one object whose hidden symbols are local: a user's program can have its own ring_open.
+define whole_object
+	@mkdir -p $(@D)
+	ld -r -o $(@:.a=.o) $^
+	objcopy --localize-hidden $(@:.a=.o)
+	@rm -f $@
+	ar rcs $@ $(@:.a=.o)
+endef
+$(EHRING_A): $(call objects,$(WRITER_SRC) $(CLIENT_SRC))
+	$(whole_object)
+$(DIRECT_A): $(call objects,$(DIRECT_SRC))
+	$(whole_object)
+$(EHRING_SO): $(call objects,$(WRITER_SRC) $(CLIENT_SRC)) client/ehring.map
+	$(CC) -shared -Wl,-soname,libehring.so.0 -Wl,--version-script=client/ehring.map $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS)
+	ln -sf libehring.so.0 $(BUILD)/libehring.so
+$(DIRECT_SO): $(call objects,$(DIRECT_SRC)) shipper/ehring_direct.map
+	$(CC) -shared -Wl,-soname,libehring-direct.so.0 -Wl,--version-script=shipper/ehring_direct.map -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) $(DIRECT_LIBS)
+	ln -sf libehring-direct.so.0 $(BUILD)/libehring-direct.so
+$(BUILD)/ehring.pc: client/ehring.pc.in Makefile
+	@mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+
+$(BUILD)/ehring-shipper: $(call objects,shipper/main.c) $(SHIPPER_A) $(RINGBUF_A)
+	$(CC) -o $@ $^ $(ALL_LDFLAGS) $(SHIPPER_LIBS)
+$(BUILD)/ehring-hub: $(call objects,tools/hub/main.c) $(HUB_A)
+	$(CC) -o $@ $^ $(ALL_LDFLAGS) $(HUB_LIBS)
+$(BUILD)/ehring-bench: $(call objects,$(wildcard bench/*.c)) $(EHRING_A) $(RINGBUF_A)
+	$(CC) -o $@ $^ $(ALL_LDFLAGS) -lcjson -lm
+define tool_rule
+$(BUILD)/ehring-$(1): $(call objects,$(wildcard tools/$(1)/*.c)) $(if $(CLIENT_SRC),$(EHRING_A)) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A)) $(RINGBUF_A)
+	$$(CC) -o $$@ $$^ $$(ALL_LDFLAGS) $(DIRECT_LIBS) -lcjson -lm
+endef
+$(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
+
+TEST_ARCHIVES := $(if $(HUB_SRC),$(HUB_A)) $(if $(SHIPPER_SRC),$(SHIPPER_A)) $(RINGBUF_A) $(if $(CLIENT_SRC),$(EHRING_A))
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(ALL_LDFLAGS) $(TEST_LIBS)
+$(BUILD)/tests/%: tests/%.cpp $(EHRING_A)
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iclient -I. $(SANFLAGS) $(CFLAGS) -o $@ $^ -pthread -lcjson
+.PRECIOUS: $(BUILD)/obj/tests/%.o
+$(call objects,$(TEST_SRC) $(PLAIN_SRC)): ALL_CFLAGS += -Wno-missing-prototypes
+
+setup:
+	tools/setup.sh
+
+layering:
+	tests/layering.sh "$(CC)" "$(CXX)"
+
+check-fast: tests
+	tests/run.sh unit
+check: tests layering
+	tests/run.sh unit plain
+check-one: $(BUILD)/$(T:.c=)
+	EHRING_TEST_DIR=tests $(BUILD)/$(T:.c=)
+check-san: tests
+	tests/run.sh unit plain
+check-thread: tests
+	tests/run.sh plain
+
+demo: setup
+	+$(MAKE) --no-print-directory all
+	tools/demo/demo.sh
+
+test: setup
+	+$(MAKE) --no-print-directory tests layering
+	tests/run.sh all
+
+bench: all
+	$(BUILD)/ehring-bench ring
+	$(BUILD)/ehring-bench ship
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(filter-out %-demo,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 client/ehring.h client/ehring_json.h shipper/ehring_direct.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(EHRING_A) $(DIRECT_A) $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(EHRING_SO) $(DIRECT_SO) $(DESTDIR)$(PREFIX)/lib/
+	ln -sf libehring.so.0 $(DESTDIR)$(PREFIX)/lib/libehring.so
+	ln -sf libehring-direct.so.0 $(DESTDIR)$(PREFIX)/lib/libehring-direct.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' client/ehring.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/ehring.pc
+	for page in $(wildcard client/*.[1-8] shipper/*.[1-8] tools/*/*.[1-8] bench/*.[1-8]); do \
+	    install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit 1; done
+
+format:
+	clang-format -i $(wildcard */*.[ch] tools/*/*.[ch] tests/*.cpp)
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

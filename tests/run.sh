@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Runs the tests and closes with one line: N passed, N failed.
+#   run.sh unit    criterion programs          run.sh plain   stress, crash, fuzz, C++
+#   run.sh all     both, the end-to-end scripts, and the sanitizer runs
+set -u
+cd "$(dirname "$0")/.."
+build=${EHRING_BUILD:-$PWD/build}
+export EHRING_BUILD=$build EHRING_TEST_DIR=$PWD/tests
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0:exitcode=99} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:exitcode=99}
+passed=0 failed=0
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+run() { # name, command…
+    local name=$1 start=$SECONDS status
+    shift
+    "$@" >"$logs/out" 2>&1
+    status=$?
+    # criterion passes a test whose process leaked: the sanitizer's report fails it here
+    if grep -qE 'ERROR: (Address|Leak|Thread|UndefinedBehavior)Sanitizer|WARNING: ThreadSanitizer|runtime error:' "$logs/out"; then status=98; fi
+    if [ $status -eq 0 ]; then
+        passed=$((passed + 1))
+        echo "ok    $name ($((SECONDS - start)) s)$(grep -oE 'Tested: [0-9]+' "$logs/out" | tail -1 | sed 's/^/ /')"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name (exit $status)"
+        tail -n 60 "$logs/out" | sed 's/^/      /'
+    fi
+}
+
+unit() { for program in "$build"/tests/test_*; do [ -x "$program" ] && run "$(basename "$program")" "$program"; done; }
+plain() {
+    local source program
+    for source in tests/stress_*.c tests/crash_*.c tests/fuzz_*.c tests/*.cpp; do
+        program=$build/tests/$(basename "${source%.*}")
+        [ -x "$program" ] && run "$(basename "$program")" "$program"
+    done
+}
+scripts() { for script in tests/e2e_*.sh tests/sdk/*.sh; do [ -x "$script" ] && run "$script" "$script"; done; }
+sanitized() {
+    local cores
+    cores=$(nproc)
+    run "build address,undefined" make -s -j"$cores" SAN=address,undefined BUILD="$build-address-undefined" tests
+    run "check address,undefined" make -s SAN=address,undefined BUILD="$build-address-undefined" check-san
+    run "build thread" make -s -j"$cores" SAN=thread BUILD="$build-thread" tests
+    run "check thread" make -s SAN=thread BUILD="$build-thread" check-thread
+}
+
+for part in "$@"; do
+    case $part in
+    unit | plain) "$part" ;;
+    all) unit; plain; scripts; sanitized ;;
+    *) echo "run.sh: unknown part $part" >&2; exit 2 ;;
+    esac
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs through apt what building, demo and tests need and what is missing. As root or with sudo; otherwise prints the one command.
+set -eu
+
+need=()
+want_package() { dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii' || need+=("$1"); }
+want_program() { command -v "$1" >/dev/null 2>&1 || need+=("$2"); }
+
+want_program gcc gcc
+want_program g++ g++
+want_program clang clang
+want_program make make
+want_program ld binutils
+want_program openssl openssl
+want_program pkg-config pkg-config
+want_program gzip gzip
+want_package libc6-dev
+want_package liburing-dev
+want_package libqpid-proton11-dev
+want_package libssl-dev
+want_package libcurl4-openssl-dev
+want_package libcjson-dev
+want_package libinih-dev
+want_package libcriterion-dev
+want_package ca-certificates
+if [ "${1:-all}" = all ]; then
+    want_program node nodejs
+    want_program npm npm
+fi
+
+[ ${#need[@]} -eq 0 ] && exit 0
+command="apt-get install -y --no-install-recommends ${need[*]}"
+if [ "$(id -u)" -eq 0 ]; then
+    run() { "$@"; }
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    run() { sudo "$@"; }
+elif command -v sudo >/dev/null 2>&1 && [ -t 0 ]; then
+    run() { sudo "$@"; }
+else
+    echo "setup: packages are missing; as root run: apt-get update && $command" >&2
+    exit 1
+fi
+echo "setup: installing ${need[*]}"
+export DEBIAN_FRONTEND=noninteractive
+run apt-get update -q
+run env DEBIAN_FRONTEND=noninteractive $command
