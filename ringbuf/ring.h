@@ -91,11 +91,14 @@ bool ring_writer_alive(const struct ring_writer *writer);              /* false 
 const char *ring_writer_path(const struct ring_writer *writer);
 const uint8_t *ring_writer_uuid(const struct ring_writer *writer);     /* 16 bytes */
 uint64_t ring_writer_pos(const struct ring_writer *writer);            /* where the next record begins (before padding) */
+uint64_t ring_writer_last_pos(const struct ring_writer *writer);       /* where the last committed record begins: an event's identity; UINT64_MAX: none yet */
 void ring_writer_count_refused(struct ring_writer *writer, uint32_t reason); /* reason < RING_REFUSED_REASONS */
 
 struct ring_writer_stats {
     uint64_t committed_events;
     uint64_t accepted_events;
+    uint64_t dead_lettered_events;
+    uint64_t dropped_events; /* by the shipper, after commit */
     uint64_t write_pos;
     uint64_t gate_pos;
     uint64_t refused[RING_REFUSED_REASONS];

@@ -49,6 +49,10 @@
 #define RING_NAME_BYTES 64u
 #define RING_REFUSED_REASONS 16u /* slots; their names are in the counters' table */
 #define RING_NOTES_MAX 64u
+/* An event fits a stream if payload + 2 * key + TLVs <= event_bytes_max, which the shipper sets to the link's max-message-size (or
+ * batch_bytes_max) less this: room for what AMQP puts around one event in a batch of its own. The key is in the envelope and in the member. */
+#define RING_ENVELOPE_BYTES 512u
+#define RING_EVENT_BYTES_MAX_UNTOLD ((1u << 20) - RING_ENVELOPE_BYTES) /* until a shipper tells */
 #define RING_LINE 128u           /* distance between words of different writers */
 
 enum ring_kind { RING_KIND_DATA = 1, RING_KIND_PAD = 2, RING_KIND_DISCARDED = 3 };
@@ -221,7 +225,7 @@ enum ring_quarantine {
 struct ring_shipper {
     struct { _Atomic uint64_t gate_pos; uint8_t pad[RING_LINE - 8]; } gate; /* raised by any worker, never lowered */
     struct { _Atomic uint64_t number; uint8_t pad[RING_LINE - 8]; } sleeping; /* 0: awake */
-    struct { _Atomic uint32_t event_bytes_max; uint8_t pad[RING_LINE - 4]; } limit; /* payload limit of the stream, 0: not known yet */
+    struct { _Atomic uint32_t event_bytes_max; uint8_t pad[RING_LINE - 4]; } limit; /* see RING_ENVELOPE_BYTES; 0: not known yet */
     struct { /* written by the shipper's main thread */
         _Atomic uint32_t partition_count; /* in force for done_pos; 0: none yet */
         _Atomic uint32_t lane_count;
