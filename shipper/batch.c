@@ -1,0 +1,164 @@
+/* A batch: events of one domain, from any rings of the stream, sent as one delivery. When to seal it, and its encoding from the rings into a buffer. */
+#include "shipper/batch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "shipper/amqp.h"
+#include "shipper/feed_internal.h"
+
+enum add_result { ADD_DONE, ADD_FULL, ADD_SKIP, ADD_BROKEN };
+
+static int encode_once(struct feed *feed, uint32_t domain, const struct batch_limits *limits, uint8_t *to, struct batch *batch);
+static enum add_result entry_add(struct feed *feed, const struct fifo_entry *entry, const struct batch_limits *limits, uint8_t *to, struct batch *batch);
+static int64_t event_encode(const struct ring *ring, const struct ring_parts *parts, const uint8_t *meta, uint8_t *to, uint64_t cap);
+static bool covers_fault(struct feed *feed, const struct batch *batch);
+static struct feed_cover *cover_of(struct batch *batch, uint32_t slot);
+static void batch_sample(struct batch *batch, uint32_t slot, int64_t commit_ns);
+
+enum batch_seal batch_seal_reason(const struct feed_domain *domain, const struct batch_limits *limits, int64_t now_ns)
+{
+    if (domain->fifo.count == 0)
+        return BATCH_SEAL_NOT_YET;
+    if (domain->fifo_bytes >= limits->bytes_max)
+        return BATCH_SEAL_BYTES;
+    if (limits->count_max && domain->fifo.count >= limits->count_max)
+        return BATCH_SEAL_COUNT;
+    if (domain->urgent)
+        return BATCH_SEAL_FLUSH;
+    if (now_ns - domain->oldest_ns >= limits->linger_ns)
+        return BATCH_SEAL_AGE;
+    return BATCH_SEAL_NOT_YET;
+}
+
+int64_t batch_seal_time_ns(const struct feed_domain *domain, const struct batch_limits *limits)
+{
+    return domain->oldest_ns + limits->linger_ns;
+}
+
+int batch_encode(struct feed *feed, uint32_t domain, const struct batch_limits *limits, uint8_t *to, struct batch *batch)
+{
+    int rc;
+    do /* ends: each round leaves out at least one ring more */
+        rc = encode_once(feed, domain, limits, to, batch);
+    while (rc == -EAGAIN);
+    return rc;
+}
+
+static int encode_once(struct feed *feed, uint32_t domain, const struct batch_limits *limits, uint8_t *to, struct batch *batch)
+{
+    uint32_t count_max = limits->count_max ? limits->count_max : UINT32_MAX;
+    batch->domain = domain;
+    batch->cover_count = batch->event_count = batch->taken_count = batch->sample_count = batch->encoded_len = 0;
+    batch->payload_bytes = 0;
+    batch->read_ns = feed->domain[domain].oldest_ns;
+    struct fifo_cursor cursor = fifo_first(&feed->domain[domain].fifo);
+    for (const struct fifo_entry *entry; batch->event_count < count_max && (entry = fifo_next(&cursor)); batch->taken_count++) {
+        enum add_result result = entry_add(feed, entry, limits, to, batch);
+        if (result == ADD_BROKEN)
+            return -EAGAIN;
+        if (result == ADD_FULL)
+            break;
+    }
+    if (covers_fault(feed, batch))
+        return -EAGAIN;
+    return batch->taken_count == 0 && feed->domain[domain].fifo.count ? -EMSGSIZE : 0;
+}
+
+static enum add_result entry_add(struct feed *feed, const struct fifo_entry *entry, const struct batch_limits *limits, uint8_t *to, struct batch *batch)
+{
+    struct feed_ring *ring = &feed->ring[entry->slot];
+    static _Thread_local uint8_t meta[RING_META_BYTES_MAX];
+    struct ring_parts parts;
+    if (ring->left_out)
+        return ADD_SKIP;
+    if (ring_record_parts(ring->lane.ring, entry->pos, entry->len, &parts, meta, sizeof meta) != 0) {
+        ring_quarantine(ring->lane.ring, RING_QUARANTINE_CHANGED, entry->pos);
+        ring->left_out = true;
+        return ADD_BROKEN;
+    }
+    struct feed_cover *cover = cover_of(batch, entry->slot);
+    if (!cover)
+        return ADD_FULL;
+    int64_t len = event_encode(ring->lane.ring, &parts, meta, to + batch->encoded_len, limits->bytes_max - batch->encoded_len);
+    if (len == -ENOSPC) {
+        if (cover->event_count == 0) {
+            *cover = (struct feed_cover){.slot = entry->slot, .first_pos = entry->pos};
+            batch->cover_count--;
+        }
+        if (batch->event_count == 0)
+            batch->payload_bytes = parts.payload_len; /* for the message: it will never fit */
+        return ADD_FULL;
+    }
+    if (len < 0) {
+        ring_quarantine(ring->lane.ring, RING_QUARANTINE_BAD_META, entry->pos);
+        ring->left_out = true;
+        return ADD_BROKEN;
+    }
+    if (cover->event_count++ == 0)
+        cover->first_pos = entry->pos;
+    cover->end_pos = entry->pos + ring_align16(entry->len);
+    cover->payload_bytes += parts.payload_len;
+    batch->payload_bytes += parts.payload_len;
+    batch->encoded_len += (uint32_t)len;
+    batch->event_count++;
+    if (parts.time_ns > 0)
+        batch_sample(batch, entry->slot, parts.time_ns);
+    return ADD_DONE;
+}
+
+/* One data section of the batch: its head, the event's sections, the payload straight from the ring. */
+static int64_t event_encode(const struct ring *ring, const struct ring_parts *parts, const uint8_t *meta, uint8_t *to, uint64_t cap)
+{
+    static _Thread_local struct amqp_event event;
+    event.key = (struct amqp_text){parts->key_len ? parts->key : NULL, parts->key_len};
+    event.message_id = event.correlation_id = event.content_type = (struct amqp_text){0};
+    event.creation_ms = 0;
+    event.property_count = 0; /* the table behind it is not cleared: it is most of the struct */
+    event.body_len = parts->payload_len;
+    if (parts->meta_len && amqp_event_from_meta(meta, parts->meta_len, &event) != 0)
+        return -EBADMSG;
+    size_t event_bytes = amqp_event_bytes(&event), section_bytes = amqp_section_bytes(event_bytes);
+    if (section_bytes > cap)
+        return -ENOSPC;
+    int64_t section_len = amqp_encode_section_head(event_bytes, to, cap);
+    int64_t head_len = amqp_encode_event_head(&event, to + section_len, cap - (uint64_t)section_len);
+    if (head_len < 0)
+        return -EBADMSG;
+    if (ring_copy(ring, parts->payload_pos, to + section_len + head_len, parts->payload_len) != 0)
+        return -EBADMSG;
+    return (int64_t)section_bytes;
+}
+
+/* A ring whose file was cut gives zeros from some moment on: what was copied from it is not believed. */
+static bool covers_fault(struct feed *feed, const struct batch *batch)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < batch->cover_count; i++) {
+        struct feed_ring *ring = &feed->ring[batch->cover[i].slot];
+        if (!ring_faulted(ring->lane.ring))
+            continue;
+        ring_quarantine(ring->lane.ring, RING_QUARANTINE_TRUNCATED, batch->cover[i].first_pos);
+        ring->left_out = found = true;
+    }
+    return found;
+}
+
+/* The cover of a ring, the last used first: events of one ring mostly follow each other. NULL: too many rings for one batch. */
+static struct feed_cover *cover_of(struct batch *batch, uint32_t slot)
+{
+    for (uint32_t i = batch->cover_count; i-- > 0;)
+        if (batch->cover[i].slot == slot)
+            return &batch->cover[i];
+    if (batch->cover_count == FEED_COVERS_MAX)
+        return NULL;
+    batch->cover[batch->cover_count] = (struct feed_cover){.slot = slot};
+    return &batch->cover[batch->cover_count++];
+}
+
+/* Keeps a bounded, even choice of the batch's commit times: every one up to the limit, then each later one in the place of an older one. */
+static void batch_sample(struct batch *batch, uint32_t slot, int64_t commit_ns)
+{
+    uint32_t place = batch->sample_count < BATCH_SAMPLES_MAX ? batch->sample_count++ : batch->event_count * 2654435761u >> 27;
+    batch->sample[place] = (struct batch_sample){.commit_ns = commit_ns, .slot = slot};
+}

@@ -1,0 +1,59 @@
+/* The table of the shipper's counters: name, unit, kind, place, help. */
+#include "shipper/counters.h"
+
+#include <stddef.h>
+
+#define ONE(group, field, kind_, unit_, help_)                                                                                              \
+    {.name = #field, .unit = unit_, .off = offsetof(struct counters_words, group.field), .count = 1, .kind = kind_, .width = 8, .help = help_}
+#define PER_WORKER(field, kind_, unit_, help_)                                                                                              \
+    {.name = #field, .unit = unit_, .index = "worker", .off = offsetof(struct counters_words, worker[0].field),                             \
+     .stride = sizeof(struct counters_worker), .count = COUNTERS_WORKERS, .kind = kind_, .width = 8, .help = help_}
+#define HIST(field, help_)                                                                                                                  \
+    {.name = #field, .unit = "ns", .index = "worker", .off = offsetof(struct counters_words, field), .stride = sizeof(struct ring_hist),    \
+     .count = COUNTERS_WORKERS, .kind = RING_STAT_HISTOGRAM, .width = 8, .help = help_}
+#define C RING_STAT_COUNTER
+#define G RING_STAT_GAUGE
+
+const struct ring_stat_desc counters_table[] = {
+    ONE(main, ring_count, G, "rings", "rings of the stream that are drained now"),
+    ONE(main, quarantined_rings, G, "rings", "rings left out because they broke a rule"),
+    ONE(main, refused_files, C, "files", "files in the directory that could not be opened as rings"),
+    ONE(main, partition_count, G, "partitions", "the hub's partitions as last read"),
+    ONE(main, message_bytes_max, G, "bytes", "the link's max-message-size, 0 before the first attach"),
+    ONE(totals, removed_rings, C, "rings", "rings whose producer is gone, drained and removed"),
+    ONE(totals, committed_events, C, "events", "committed into removed rings"),
+    ONE(totals, accepted_events, C, "events", "accepted from removed rings"),
+    ONE(totals, accepted_bytes, C, "bytes", "payload accepted from removed rings"),
+    ONE(totals, accepted_batches, C, "batches", "accepted shares of batches from removed rings"),
+    ONE(totals, dead_lettered_events, C, "events", "dead-lettered from removed rings"),
+    ONE(totals, dropped_events, C, "events", "given up from removed rings, after a reboot for one"),
+    ONE(totals, maybe_duplicate_events, C, "events", "sent with an unknown outcome and sent again, removed rings"),
+    ONE(totals, refused_calls, C, "calls", "calls refused by the library, removed rings"),
+    PER_WORKER(batch_count, C, "batches", "batches begun"),
+    PER_WORKER(batch_events, C, "events", "events in batches begun, repeats included"),
+    PER_WORKER(batch_bytes, C, "bytes", "encoded bytes of batches begun"),
+    PER_WORKER(accepted_batches, C, "batches", "deliveries accepted"),
+    PER_WORKER(rejected_batches, C, "batches", "deliveries rejected, to be sent again"),
+    PER_WORKER(released_batches, C, "batches", "deliveries released, to be sent again"),
+    PER_WORKER(modified_batches, C, "batches", "deliveries modified, to be sent again"),
+    PER_WORKER(unknown_batches, C, "batches", "deliveries whose link or connection ended first, to be sent again"),
+    PER_WORKER(connect_count, C, "connects", "connections that became ready"),
+    PER_WORKER(connect_failed_count, C, "connects", "attempts that did not become ready"),
+    PER_WORKER(connection_lost_count, C, "connects", "ready connections that were lost"),
+    PER_WORKER(link_attach_count, C, "links", "links attached"),
+    PER_WORKER(link_ended_count, C, "links", "links refused or detached"),
+    PER_WORKER(token_count, C, "tokens", "tokens accepted"),
+    PER_WORKER(token_refused_count, C, "tokens", "tokens refused"),
+    PER_WORKER(sent_bytes, C, "bytes", "bytes given to the sockets"),
+    PER_WORKER(received_bytes, C, "bytes", "bytes from the sockets"),
+    PER_WORKER(sleep_count, C, "sleeps", "sleeps of the worker, all its streams"),
+    PER_WORKER(pass_count, C, "passes", "looks at the rings"),
+    PER_WORKER(behind_count, C, "times", "a ring fell behind in a domain whose list was full or failing"),
+    PER_WORKER(connected, G, "connections", "ready connections now"),
+    PER_WORKER(inflight_bytes, G, "bytes", "encoded bytes sent and not settled now"),
+    HIST(commit_to_read, "an event's commit to its walk, events with a time only"),
+    HIST(read_to_send, "walk of a batch's oldest record to the first byte handed over"),
+    HIST(send_to_accept, "batch handed over to its acceptance"),
+    HIST(commit_to_accept, "an event's commit to its acceptance, events with a time, sampled"),
+};
+const uint32_t counters_table_count = sizeof counters_table / sizeof counters_table[0];

@@ -1,0 +1,301 @@
+/* The rings of one stream as one worker sees them: their slots and the walk that sorts records into domains. Settling is in feed_settle.c. */
+#include "shipper/feed.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shipper/feed_internal.h"
+#include "shipper/partition.h"
+
+static void ring_walk_front(struct feed *feed, uint32_t slot, int64_t now_ns, uint32_t *met);
+static void ring_pass_flush(struct feed *feed, struct feed_ring *ring);
+static bool record_sort(struct feed *feed, uint32_t slot, const struct ring_record *record, int64_t now_ns);
+static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const struct ring_record *record, int64_t now_ns);
+static uint32_t record_domain(const struct feed_ring *ring, const struct ring_record *record);
+static bool ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, int64_t now_ns);
+
+int feed_open(struct feed *feed, uint32_t lane_index, uint32_t lane_count, struct fifo_pool *pool)
+{
+    *feed = (struct feed){.lane_index = lane_index, .lane_count = lane_count, .pool = pool, .domain_bytes_max = UINT64_C(4) << 20};
+    feed->domain = calloc(RING_DOMAINS_MAX, sizeof *feed->domain);
+    feed->active = calloc(RING_DOMAINS_MAX, sizeof *feed->active);
+    if (!feed->domain || !feed->active) {
+        feed_close(feed);
+        return -ENOMEM;
+    }
+    for (uint32_t d = 0; d < RING_DOMAINS_MAX; d++)
+        feed->domain[d].behind_head = feed->domain[d].behind_tail = feed->domain[d].active_index = FEED_SLOT_NONE;
+    return 0;
+}
+
+void feed_close(struct feed *feed)
+{
+    for (uint32_t slot = 0; slot < feed->ring_cap; slot++)
+        free(feed->ring[slot].place);
+    free(feed->ring);
+    free(feed->domain);
+    free(feed->active);
+    *feed = (struct feed){0};
+}
+
+static int slot_find(struct feed *feed)
+{
+    for (uint32_t slot = 0; slot < feed->ring_cap; slot++)
+        if (!feed->ring[slot].used)
+            return (int)slot;
+    uint32_t cap = feed->ring_cap ? 2 * feed->ring_cap : 16;
+    struct feed_ring *ring = realloc(feed->ring, cap * sizeof *ring);
+    if (!ring)
+        return -ENOMEM;
+    memset(ring + feed->ring_cap, 0, (cap - feed->ring_cap) * sizeof *ring);
+    int slot = (int)feed->ring_cap;
+    feed->ring = ring;
+    feed->ring_cap = cap;
+    return slot;
+}
+
+int feed_ring_add(struct feed *feed, struct ring *ring, void *owner, uint32_t partition_count, uint64_t stop_pos)
+{
+    int slot = slot_find(feed);
+    if (slot < 0)
+        return slot;
+    struct feed_ring *fr = &feed->ring[slot];
+    *fr = (struct feed_ring){.owner = owner, .stop_pos = stop_pos, .partition_count = partition_count, .used = true};
+    if (!feed_place_of(fr, RING_CLASS_COUNT + partition_count - 1))
+        return -ENOMEM;
+    ring_lane_open(&fr->lane, ring, feed->lane_index);
+    fr->replay_end_pos = ring_done_max(ring);
+    feed->ring_count++;
+    return slot;
+}
+
+/* The place of a domain; the table grows when a record names a partition beyond the hub's. NULL: no memory. */
+struct feed_place *feed_place_of(struct feed_ring *ring, uint32_t domain)
+{
+    if (domain < ring->place_count)
+        return &ring->place[domain];
+    assert(domain < RING_DOMAINS_MAX);
+    struct feed_place *place = realloc(ring->place, (domain + 1) * sizeof *place);
+    if (!place)
+        return NULL;
+    for (uint32_t d = ring->place_count; d <= domain; d++)
+        place[d] = (struct feed_place){.first_pos = FEED_POS_NONE, .behind_pos = FEED_POS_NONE, .next_behind = FEED_SLOT_NONE};
+    ring->place = place;
+    ring->place_count = domain + 1;
+    return &place[domain];
+}
+
+void feed_ring_leave(struct feed *feed, uint32_t slot)
+{
+    feed->ring[slot].left_out = true;
+}
+
+/* Lists of rings that are behind may still name the slot: they are cleaned here, once. */
+static void behind_forget(struct feed *feed, uint32_t slot)
+{
+    for (uint32_t i = 0; i < feed->active_count; i++) {
+        struct feed_domain *domain = &feed->domain[feed->active[i]];
+        uint32_t kept_tail = FEED_SLOT_NONE, *link = &domain->behind_head;
+        while (*link != FEED_SLOT_NONE) {
+            struct feed_place *place = &feed->ring[*link].place[feed->active[i]];
+            if (*link == slot) {
+                *link = place->next_behind;
+            } else {
+                kept_tail = *link;
+                link = &place->next_behind;
+            }
+        }
+        domain->behind_tail = kept_tail;
+    }
+}
+
+bool feed_ring_gone(const struct feed *feed, uint32_t slot) { return feed->ring[slot].entry_count == 0; }
+
+void feed_ring_free(struct feed *feed, uint32_t slot)
+{
+    behind_forget(feed, slot);
+    free(feed->ring[slot].place);
+    feed->ring[slot] = (struct feed_ring){0};
+    feed->ring_count--;
+}
+
+bool feed_ring_is_level(const struct feed *feed, uint32_t slot)
+{
+    const struct feed_ring *ring = &feed->ring[slot];
+    return ring->left_out || (ring->unsettled_count == 0 && ring->lane.walk_pos >= ring->stop_pos);
+}
+
+uint32_t feed_walk(struct feed *feed, int64_t now_ns, int64_t wall_ns)
+{
+    uint32_t met = 0;
+    feed->lanes_seen = 0;
+    feed->wall_ns = wall_ns;
+    for (uint32_t slot = 0; slot < feed->ring_cap; slot++)
+        if (feed->ring[slot].used && !feed->ring[slot].left_out)
+            ring_walk_front(feed, slot, now_ns, &met);
+    return met;
+}
+
+bool feed_has_unwalked(struct feed *feed)
+{
+    for (uint32_t slot = 0; slot < feed->ring_cap; slot++) {
+        struct feed_ring *ring = &feed->ring[slot];
+        uint64_t write_pos;
+        if (!ring->used || ring->left_out)
+            continue;
+        if (ring_lane_look(&ring->lane, &write_pos) != 0)
+            return true; /* the next pass leaves it out */
+        if (ring->lane.walk_pos < write_pos && ring->lane.walk_pos < ring->stop_pos)
+            return true;
+        if (ring_flush_pos(ring->lane.ring) != ring->flush_pos)
+            return true;
+    }
+    return false;
+}
+
+static void ring_walk_front(struct feed *feed, uint32_t slot, int64_t now_ns, uint32_t *met)
+{
+    struct feed_ring *ring = &feed->ring[slot];
+    uint64_t write_pos, started_pos = ring->lane.walk_pos;
+    if (ring_quarantined(ring->lane.ring) || ring_faulted(ring->lane.ring) || ring_lane_look(&ring->lane, &write_pos) != 0) {
+        ring->left_out = true;
+        return;
+    }
+    ring_pass_flush(feed, ring);
+    uint64_t end_pos = write_pos < ring->stop_pos ? write_pos : ring->stop_pos;
+    if (ring->lane.walk_pos >= end_pos)
+        return;
+    if (feed->lane_index == 0)
+        ring_note(&ring->lane, feed->wall_ns);
+    for (uint32_t budget = FEED_WALK_BUDGET; budget > 0 && ring->lane.walk_pos < end_pos;) {
+        int count = ring_walk(ring->lane.ring, &ring->lane.walk_pos, end_pos, &feed->walk);
+        if (count < 0) {
+            ring->left_out = true;
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            if (!record_sort(feed, slot, &feed->walk.record[i], now_ns)) {
+                ring->lane.walk_pos = feed->walk.record[i].pos; /* no memory: from here again in the next pass */
+                return;
+            }
+        }
+        *met += (uint32_t)count;
+        budget -= (uint32_t)count < budget ? (uint32_t)count : budget;
+    }
+    if (ring->lane.walk_pos != started_pos)
+        feed_ring_ack(ring, feed->lane_index, feed->lane_count);
+}
+
+/* A new flush request: the lists that hold something of this ring are sealed without linger. */
+static void ring_pass_flush(struct feed *feed, struct feed_ring *ring)
+{
+    uint64_t flush_pos = ring_flush_pos(ring->lane.ring);
+    if (flush_pos == ring->flush_pos)
+        return;
+    ring->flush_pos = flush_pos;
+    for (uint32_t d = feed->lane_index; d < ring->place_count; d += feed->lane_count)
+        if (ring->place[d].first_pos != FEED_POS_NONE && ring->place[d].first_pos < flush_pos)
+            feed->domain[d].urgent = true;
+}
+
+/* false: no memory, the record was not taken. */
+static bool record_sort(struct feed *feed, uint32_t slot, const struct ring_record *record, int64_t now_ns)
+{
+    struct feed_ring *ring = &feed->ring[slot];
+    uint32_t domain = record_domain(ring, record);
+    uint32_t lane = partition_lane(domain, feed->lane_count);
+    if (lane != feed->lane_index) {
+        feed->lanes_seen |= 1u << lane;
+        return true;
+    }
+    if (record->pos < ring->replay_end_pos && record->pos < ring_done_pos(ring->lane.ring, domain))
+        return true;
+    struct feed_place *place = feed_place_of(ring, domain);
+    if (!place)
+        return false;
+    if (place->first_pos == FEED_POS_NONE) {
+        place->first_pos = record->pos;
+        ring->unsettled_count++;
+    }
+    if (record->pos < ring->flush_pos)
+        feed->domain[domain].urgent = true;
+    if (place->behind_pos == FEED_POS_NONE && !domain_push(feed, domain, slot, record, now_ns)) {
+        feed_behind_add(feed, domain, slot, record->pos);
+        order_none_add64(&feed->counters->behind_count, 1);
+    }
+    if (record->time_ns > 0)
+        ring_hist_add(feed->commit_to_read, feed->wall_ns > record->time_ns ? (uint64_t)(feed->wall_ns - record->time_ns) : 0);
+    return true;
+}
+
+/* Key's hash or explicit partition or stripe. A hostile route beyond the table falls back to the class: it stays deliverable. */
+static uint32_t record_domain(const struct feed_ring *ring, const struct ring_record *record)
+{
+    if (record->flags & RING_FLAG_ROUTE_PARTITION)
+        return record->route < RING_PARTITIONS_MAX ? partition_domain(record->route) : ring_class_of(record->pos);
+    if (record->flags & RING_FLAG_ROUTE_HASH)
+        return partition_domain(partition_of_hash((int16_t)record->route, ring->partition_count));
+    if (record->key_len)
+        return partition_domain(partition_of_hash(partition_hash(record->key, record->key_len), ring->partition_count));
+    return ring_class_of(record->pos);
+}
+
+static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const struct ring_record *record, int64_t now_ns)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    uint64_t bytes = feed_entry_bytes(record->len);
+    if (d->fifo.count && d->fifo_bytes + bytes > feed->domain_bytes_max)
+        return false;
+    if (!fifo_push(&d->fifo, feed->pool, (struct fifo_entry){.pos = record->pos, .slot = slot, .len = record->len}))
+        return false;
+    if (d->fifo.count == 1)
+        d->oldest_ns = now_ns;
+    d->fifo_bytes += bytes;
+    feed->ring[slot].entry_count++;
+    feed_activate(feed, domain);
+    return true;
+}
+
+void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    while (d->behind_head != FEED_SLOT_NONE) {
+        uint32_t slot = d->behind_head;
+        if (!feed->ring[slot].left_out && !ring_refill(feed, slot, domain, now_ns))
+            return;
+        struct feed_place *place = &feed->ring[slot].place[domain];
+        place->behind_pos = FEED_POS_NONE;
+        d->behind_head = place->next_behind;
+        place->next_behind = FEED_SLOT_NONE;
+        if (d->behind_head == FEED_SLOT_NONE)
+            d->behind_tail = FEED_SLOT_NONE;
+    }
+}
+
+/* Walks one ring again for one domain, from where it is behind up to the front. false: the list is full again. */
+static bool ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, int64_t now_ns)
+{
+    struct feed_ring *ring = &feed->ring[slot];
+    uint64_t pos = ring->place[domain].behind_pos;
+    while (pos < ring->lane.walk_pos) {
+        int count = ring_walk(ring->lane.ring, &pos, ring->lane.walk_pos, &feed->walk);
+        if (count < 0) {
+            ring->left_out = true;
+            return true;
+        }
+        for (int i = 0; i < count; i++) {
+            const struct ring_record *record = &feed->walk.record[i];
+            if (record_domain(ring, record) != domain)
+                continue;
+            if (record->pos < ring->replay_end_pos && record->pos < ring_done_pos(ring->lane.ring, domain))
+                continue;
+            if (!domain_push(feed, domain, slot, record, now_ns)) {
+                ring->place[domain].behind_pos = record->pos;
+                return false;
+            }
+        }
+    }
+    return true;
+}

@@ -1,0 +1,105 @@
+/* The rings of one stream as one worker sees them: walks heads, sorts records into domains, remembers what is behind, settles, acks.
+ * A domain that is in flight, failing or full holds the gate, never the walk. Copies no event, knows no connection. */
+#ifndef EHRING_FEED_H
+#define EHRING_FEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ringbuf/ring.h"
+#include "shipper/counters.h"
+#include "shipper/fifo.h"
+
+#define FEED_POS_NONE UINT64_MAX
+#define FEED_SLOT_NONE UINT32_MAX
+#define FEED_COVERS_MAX 128u /* rings in one batch */
+#define FEED_WALK_BUDGET 4096u /* records of one ring in one pass */
+
+struct feed_place { /* one domain in one ring */
+    uint64_t first_pos;   /* first record that is not settled; FEED_POS_NONE: none below walk_pos */
+    uint64_t behind_pos;  /* walk this domain again from here; FEED_POS_NONE: it is level with walk_pos */
+    uint32_t next_behind; /* slot of the next ring that is behind in the domain */
+};
+
+struct feed_ring {
+    struct ring_lane lane;
+    void *owner;             /* the shared ring it came from; the worker's business */
+    uint64_t stop_pos;       /* the walk ends here: repartition, reboot, stop */
+    uint64_t replay_end_pos; /* below it a record may be settled already (done_pos decides) */
+    uint64_t flush_pos;      /* the producer's last flush request that was passed on */
+    uint32_t partition_count;
+    uint32_t unsettled_count; /* places with a first_pos */
+    uint32_t entry_count;     /* entries in fifos and covers in flight that name this ring */
+    uint32_t place_count;
+    bool used;
+    bool left_out;            /* quarantined or given up: its entries are skipped */
+    struct feed_place *place;
+};
+
+struct feed_domain {
+    struct fifo fifo;
+    uint64_t fifo_bytes;   /* what its entries will be encoded, an estimate */
+    int64_t oldest_ns;     /* when the first entry was walked (CLOCK_MONOTONIC) */
+    int64_t hold_until_ns; /* backoff after a failure */
+    uint32_t failure_count;
+    uint32_t behind_head;  /* rings that are behind here, first come first served */
+    uint32_t behind_tail;
+    uint32_t active_index; /* in feed->active, or FEED_SLOT_NONE */
+    bool inflight;
+    bool urgent;           /* a flush wants it: no linger */
+};
+
+struct feed_cover { /* what a batch holds of one ring */
+    uint32_t slot;
+    uint32_t event_count;
+    uint64_t first_pos;
+    uint64_t end_pos;
+    uint64_t payload_bytes;
+};
+
+struct feed {
+    uint32_t lane_index;
+    uint32_t lane_count;
+    struct fifo_pool *pool;        /* the worker's */
+    struct counters_worker *counters;
+    struct ring_hist *commit_to_read;
+    uint64_t domain_bytes_max;     /* a domain's list is full beyond */
+    uint32_t ring_cap;
+    uint32_t ring_count;
+    struct feed_ring *ring;        /* slots */
+    struct feed_domain *domain;    /* RING_DOMAINS_MAX */
+    uint32_t *active;              /* domains with entries or rings behind */
+    uint32_t active_count;
+    int64_t wall_ns;               /* of this pass, CLOCK_REALTIME */
+    uint32_t lanes_seen;           /* bit k: this pass met a record of lane k (not ours) */
+    struct ring_walk walk;
+};
+
+int feed_open(struct feed *feed, uint32_t lane_index, uint32_t lane_count, struct fifo_pool *pool);
+void feed_close(struct feed *feed);
+
+/* A begun ring joins. `stop_pos` UINT64_MAX: no end. A slot or -ENOMEM. */
+int feed_ring_add(struct feed *feed, struct ring *ring, void *owner, uint32_t partition_count, uint64_t stop_pos);
+/* The ring is left out from now on; its slot is free once nothing names it (feed_ring_gone). */
+void feed_ring_leave(struct feed *feed, uint32_t slot);
+bool feed_ring_gone(const struct feed *feed, uint32_t slot);
+void feed_ring_free(struct feed *feed, uint32_t slot);
+/* Settled up to its stop (or write) position: nothing of this ring is walked and unsettled. */
+bool feed_ring_is_level(const struct feed *feed, uint32_t slot);
+
+/* One pass over all rings: returns the number of records met. Notes time and positions, passes flush requests on, acks what needs no delivery. */
+uint32_t feed_walk(struct feed *feed, int64_t now_ns, int64_t wall_ns);
+/* True if some ring has bytes that were not walked (looked at after the sleeping flag is set). */
+bool feed_has_unwalked(struct feed *feed);
+/* Takes up what is behind in the domain while its list has room. */
+void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns);
+
+/* The batch was made of the first `count` entries: they leave the list; their rings are named by the covers until settled or failed. */
+void feed_take(struct feed *feed, uint32_t domain, uint32_t count);
+/* All covers are accepted (counts through the redo record), lanes acked, gates raised. */
+void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count);
+/* Nothing of the covers is known to be delivered: walk the domain again from there. `maybe_duplicate`: the outcome is unknown. */
+enum feed_failure { FEED_NOT_DELIVERED, FEED_MAYBE_DELIVERED };
+void feed_fail(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, enum feed_failure failure);
+
+#endif

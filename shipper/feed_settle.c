@@ -1,0 +1,146 @@
+/* What becomes of records that were taken: settled, acked, or to be walked again. The other half of feed.h. */
+#include "shipper/feed_internal.h"
+
+static void place_find_first(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count);
+static void fifo_drop_all(struct feed *feed, uint32_t domain);
+
+void feed_activate(struct feed *feed, uint32_t domain)
+{
+    if (feed->domain[domain].active_index != FEED_SLOT_NONE)
+        return;
+    feed->domain[domain].active_index = feed->active_count;
+    feed->active[feed->active_count++] = domain;
+}
+
+/* Domains with nothing left leave the list that the worker goes through at each turn. */
+static void feed_deactivate_if_empty(struct feed *feed, uint32_t domain)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    if (d->fifo.count || d->inflight || d->behind_head != FEED_SLOT_NONE || d->active_index == FEED_SLOT_NONE)
+        return;
+    uint32_t last = feed->active[--feed->active_count];
+    feed->active[d->active_index] = last;
+    feed->domain[last].active_index = d->active_index;
+    d->active_index = FEED_SLOT_NONE;
+    d->urgent = false;
+}
+
+/* A ring falls behind in a domain, or farther behind. */
+void feed_behind_add(struct feed *feed, uint32_t domain, uint32_t slot, uint64_t pos)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    struct feed_place *place = &feed->ring[slot].place[domain];
+    if (place->behind_pos != FEED_POS_NONE) {
+        if (pos < place->behind_pos)
+            place->behind_pos = pos;
+        return;
+    }
+    place->behind_pos = pos;
+    place->next_behind = FEED_SLOT_NONE;
+    if (d->behind_tail == FEED_SLOT_NONE)
+        d->behind_head = slot;
+    else
+        feed->ring[d->behind_tail].place[domain].next_behind = slot;
+    d->behind_tail = slot;
+    feed_activate(feed, domain);
+}
+
+void feed_ring_ack(struct feed_ring *ring, uint32_t lane_index, uint32_t lane_count)
+{
+    uint64_t ack_pos = ring->lane.walk_pos;
+    if (ring->unsettled_count > 0)
+        for (uint32_t d = lane_index; d < ring->place_count; d += lane_count)
+            if (ring->place[d].first_pos < ack_pos)
+                ack_pos = ring->place[d].first_pos;
+    ring_lane_ack(&ring->lane, ring->lane.walk_pos, ack_pos);
+}
+
+void feed_take(struct feed *feed, uint32_t domain, uint32_t count)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    struct fifo_cursor cursor = fifo_first(&d->fifo);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fifo_entry *entry = fifo_next(&cursor);
+        d->fifo_bytes -= feed_entry_bytes(entry->len);
+        feed->ring[entry->slot].entry_count--;
+    }
+    fifo_pop(&d->fifo, feed->pool, count);
+    if (d->fifo.count == 0)
+        d->urgent = false;
+    feed_deactivate_if_empty(feed, domain);
+}
+
+void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count)
+{
+    place_find_first(feed, domain, cover, cover_count);
+    for (uint32_t i = 0; i < cover_count; i++) {
+        struct feed_ring *ring = &feed->ring[cover[i].slot];
+        ring->entry_count--;
+        if (ring->left_out)
+            continue;
+        ring_lane_settle(&ring->lane, domain, cover[i].end_pos,
+                         &(struct ring_settled){.accepted_events = cover[i].event_count,
+                                                .accepted_bytes = cover[i].payload_bytes,
+                                                .accepted_batches = 1});
+        feed_ring_ack(ring, feed->lane_index, feed->lane_count);
+    }
+    feed->domain[domain].failure_count = 0;
+    feed->domain[domain].inflight = false;
+    feed_deactivate_if_empty(feed, domain);
+}
+
+/* After a settlement: each covered ring's first unsettled record is its next entry in the list, else where it is behind, else none. */
+static void place_find_first(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count)
+{
+    uint32_t missing = cover_count;
+    for (uint32_t i = 0; i < cover_count; i++)
+        feed->ring[cover[i].slot].place[domain].first_pos = FEED_POS_NONE;
+    struct fifo_cursor cursor = fifo_first(&feed->domain[domain].fifo);
+    for (const struct fifo_entry *entry; missing > 0 && (entry = fifo_next(&cursor));) {
+        struct feed_place *place = &feed->ring[entry->slot].place[domain];
+        if (place->first_pos != FEED_POS_NONE)
+            continue;
+        place->first_pos = entry->pos;
+        missing--;
+    }
+    for (uint32_t i = 0; i < cover_count; i++) {
+        struct feed_ring *ring = &feed->ring[cover[i].slot];
+        struct feed_place *place = &ring->place[domain];
+        if (place->first_pos == FEED_POS_NONE)
+            place->first_pos = place->behind_pos;
+        if (place->first_pos == FEED_POS_NONE)
+            ring->unsettled_count--;
+    }
+}
+
+void feed_fail(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, enum feed_failure failure)
+{
+    for (uint32_t i = 0; i < cover_count; i++) {
+        struct feed_ring *ring = &feed->ring[cover[i].slot];
+        ring->entry_count--;
+        if (ring->left_out)
+            continue;
+        feed_behind_add(feed, domain, cover[i].slot, cover[i].first_pos);
+        if (failure == FEED_MAYBE_DELIVERED)
+            ring_lane_count(&ring->lane, &(struct ring_settled){.maybe_duplicate_events = cover[i].event_count});
+    }
+    fifo_drop_all(feed, domain);
+    feed->domain[domain].inflight = false;
+    feed->domain[domain].failure_count++;
+    feed_deactivate_if_empty(feed, domain);
+}
+
+/* The list's entries come after the batch's: they are walked again with it, in order. */
+static void fifo_drop_all(struct feed *feed, uint32_t domain)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    struct fifo_cursor cursor = fifo_first(&d->fifo);
+    for (const struct fifo_entry *entry; (entry = fifo_next(&cursor));) {
+        struct feed_ring *ring = &feed->ring[entry->slot];
+        ring->entry_count--;
+        if (!ring->left_out)
+            feed_behind_add(feed, domain, entry->slot, entry->pos);
+    }
+    fifo_pop(&d->fifo, feed->pool, d->fifo.count);
+    d->fifo_bytes = 0;
+}

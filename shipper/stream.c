@@ -1,0 +1,242 @@
+/* One stream: a directory of rings, its lock, doorbell, counters and the hub it goes to; shared by main thread and workers. */
+#include "shipper/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ringbuf/ring_order.h"
+#include "shipper/log.h"
+
+#define ENVELOPE_BYTES 1024u /* left for sections around one event's payload: key, properties, section heads */
+
+static int stream_make_dir(const struct config *config, struct stream *stream, char *why, size_t why_len);
+static int stream_lock(const struct config *config, struct stream *stream, char *why, size_t why_len);
+static int stream_open_counters(const struct config *config, struct stream *stream, char *why, size_t why_len);
+static void stream_redo(struct stream *stream);
+static void totals_store(struct counters_totals *to, const uint64_t from[9]);
+static void totals_load(const struct counters_totals *from, uint64_t to[9]);
+
+int stream_open(const struct config *config, uint32_t index, int main_fd, struct stream *out, char *why, size_t why_len)
+{
+    const struct config_stream *cs = &config->stream[index];
+    *out = (struct stream){.config = cs, .index = index, .dir_fd = -1, .lock_fd = -1, .bell_fd = -1, .main_fd = main_fd};
+    int rc = stream_make_dir(config, out, why, why_len);
+    if (rc == 0)
+        rc = stream_lock(config, out, why, why_len);
+    if (rc == 0)
+        rc = stream_open_counters(config, out, why, why_len);
+    if (rc == 0) {
+        snprintf(out->bell_path, sizeof out->bell_path, "%s/%s.bell", config->rings, cs->name);
+        out->bell_fd = rc = ring_bell_open(out->bell_path);
+        if (rc < 0)
+            snprintf(why, why_len, "doorbell %s: %s", out->bell_path, strerror(-rc));
+    }
+    if (rc >= 0 && !cs->connstr.emulator)
+        rc = tls_context_open(cs->ca_file[0] ? cs->ca_file : NULL, cs->ca_dir[0] ? cs->ca_dir : NULL, &out->tls, why, why_len);
+    if (rc < 0) {
+        stream_close(out);
+        return rc;
+    }
+    snprintf(out->audience, sizeof out->audience, "sb://%s/%s", cs->connstr.host, cs->hub);
+    return 0;
+}
+
+void stream_close(struct stream *stream)
+{
+    tls_context_close(stream->tls);
+    stream->tls = NULL;
+    if (stream->bell_fd >= 0) {
+        unlink(stream->bell_path);
+        close(stream->bell_fd);
+    }
+    if (stream->words)
+        ring_stat_file_close(&stream->stat);
+    stream->words = NULL;
+    if (stream->lock_fd >= 0)
+        close(stream->lock_fd);
+    if (stream->dir_fd >= 0)
+        close(stream->dir_fd);
+    stream->bell_fd = stream->lock_fd = stream->dir_fd = -1;
+}
+
+/* `<rings>` is the shipper's alone (others may pass), the stream's directory is its producers' too. */
+static int stream_make_dir(const struct config *config, struct stream *stream, char *why, size_t why_len)
+{
+    const struct config_stream *cs = stream->config;
+    gid_t group = (gid_t)-1;
+    if (cs->group[0]) {
+        struct group *entry = getgrnam(cs->group);
+        if (!entry) {
+            snprintf(why, why_len, "group %s of stream %s does not exist", cs->group, cs->name);
+            return -EINVAL;
+        }
+        group = entry->gr_gid;
+    }
+    snprintf(stream->dir, sizeof stream->dir, "%s/%s", config->rings, cs->name);
+    if (mkdir(config->rings, 0755) != 0 && errno != EEXIST) {
+        snprintf(why, why_len, "directory %s: %s", config->rings, strerror(errno));
+        return -errno;
+    }
+    bool made = mkdir(stream->dir, 0700) == 0;
+    if (!made && errno != EEXIST) {
+        snprintf(why, why_len, "directory %s: %s", stream->dir, strerror(errno));
+        return -errno;
+    }
+    stream->dir_fd = open(stream->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (stream->dir_fd < 0) {
+        snprintf(why, why_len, "directory %s: %s", stream->dir, strerror(errno));
+        return -errno;
+    }
+    if (group != (gid_t)-1 && (fchown(stream->dir_fd, (uid_t)-1, group) != 0 || fchmod(stream->dir_fd, 03770) != 0)) {
+        snprintf(why, why_len, "directory %s: cannot give it to group %s: %s", stream->dir, cs->group, strerror(errno));
+        return -errno;
+    }
+    return 0;
+}
+
+/* One shipper per stream: the lock lives with the descriptor, its text tells the next one who holds it. */
+static int stream_lock(const struct config *config, struct stream *stream, char *why, size_t why_len)
+{
+    char path[1300], holder[32] = "";
+    snprintf(path, sizeof path, "%s/%s.lock", config->rings, stream->config->name);
+    stream->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (stream->lock_fd < 0) {
+        snprintf(why, why_len, "lock %s: %s", path, strerror(errno));
+        return -errno;
+    }
+    struct flock lock = {.l_type = F_WRLK, .l_whence = SEEK_SET};
+    if (fcntl(stream->lock_fd, F_OFD_SETLK, &lock) != 0) {
+        int rc = -errno;
+        ssize_t len = pread(stream->lock_fd, holder, sizeof holder - 1, 0);
+        holder[len > 0 ? len : 0] = '\0';
+        holder[strcspn(holder, "\n")] = '\0';
+        snprintf(why, why_len, "stream %s is drained by another shipper already (process %s holds %s)", stream->config->name,
+                 holder[0] ? holder : "unknown", path);
+        return rc == -EAGAIN || rc == -EACCES ? -EBUSY : rc;
+    }
+    char text[32];
+    int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(stream->lock_fd, 0) != 0 || pwrite(stream->lock_fd, text, (size_t)len, 0) != len) {
+        snprintf(why, why_len, "lock %s: %s", path, strerror(errno));
+        return -EIO;
+    }
+    return 0;
+}
+
+static int stream_open_counters(const struct config *config, struct stream *stream, char *why, size_t why_len)
+{
+    char path[1300];
+    snprintf(path, sizeof path, "%s/%s.stat", config->rings, stream->config->name);
+    int rc = ring_stat_file_open(path, stream->config->name, counters_table, counters_table_count, sizeof(struct counters_words), &stream->stat);
+    if (rc < 0) {
+        snprintf(why, why_len, "counters %s: %s", path, strerror(-rc));
+        return rc;
+    }
+    stream->words = stream->stat.values;
+    for (uint32_t w = 0; w < COUNTERS_WORKERS; w++) { /* gauges of an earlier life */
+        order_none_store64(&stream->words->worker[w].connected, 0);
+        order_none_store64(&stream->words->worker[w].inflight_bytes, 0);
+    }
+    order_none_store64(&stream->words->main.ring_count, 0);
+    order_none_store64(&stream->words->main.quarantined_rings, 0);
+    if (order_redo_load32(&stream->words->redo.full))
+        stream_redo(stream);
+    return 0;
+}
+
+static void stream_wake_main(struct stream *stream)
+{
+    uint64_t one = 1;
+    if (write(stream->main_fd, &one, sizeof one) < 0) { /* full: it is awake */
+    }
+}
+
+void stream_tell_partition_count(struct stream *stream, uint32_t count)
+{
+    if (order_none_load32(&stream->partition_count) == count)
+        return;
+    order_flag_set(&stream->partition_count, count);
+    stream_wake_main(stream);
+}
+
+void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes_max)
+{
+    uint64_t bytes = message_bytes_max ? message_bytes_max : UINT64_C(1) << 20;
+    if (stream->config->batch_bytes_max && stream->config->batch_bytes_max < bytes)
+        bytes = stream->config->batch_bytes_max;
+    uint32_t event_bytes_max = (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes) - ENVELOPE_BYTES;
+    order_none_store64(&stream->words->main.message_bytes_max, bytes);
+    if (order_none_load32(&stream->event_bytes_max) == event_bytes_max)
+        return;
+    order_flag_set(&stream->event_bytes_max, event_bytes_max);
+    stream_wake_main(stream);
+}
+
+/* The totals in the order of struct counters_totals. */
+static void totals_load(const struct counters_totals *from, uint64_t to[9])
+{
+    const _Atomic uint64_t *word = &from->removed_rings;
+    for (int i = 0; i < 9; i++)
+        to[i] = order_none_load64(&word[i]);
+}
+
+static void totals_store(struct counters_totals *to, const uint64_t from[9])
+{
+    _Atomic uint64_t *word = &to->removed_rings;
+    for (int i = 0; i < 9; i++)
+        order_redo_store64(&word[i], from[i]);
+}
+
+int stream_remove_ring(struct stream *stream, struct ring *ring, uint64_t left_events)
+{
+    const struct ring_shipper *shipper = ring_shipper(ring);
+    const struct ring_producer *producer = ring_producer(ring);
+    struct counters_redo *redo = &stream->words->redo;
+    uint64_t total[9];
+    totals_load(&stream->words->totals, total);
+    total[0] += 1;
+    uint64_t settled = 0;
+    for (uint32_t lane = 0; lane < RING_LANES_MAX; lane++) {
+        const struct ring_lane_counts *counts = &shipper->lane[lane].counts;
+        uint64_t accepted = order_none_load64(&counts->accepted_events), dead = order_none_load64(&counts->dead_lettered_events);
+        uint64_t dropped = order_none_load64(&counts->dropped_events);
+        settled += accepted + dead + dropped;
+        total[2] += accepted;
+        total[3] += order_none_load64(&counts->accepted_bytes);
+        total[4] += order_none_load64(&counts->accepted_batches);
+        total[5] += dead;
+        total[6] += dropped;
+        total[7] += order_none_load64(&counts->maybe_duplicate_events);
+    }
+    for (uint32_t r = 0; r < RING_REFUSED_REASONS; r++)
+        total[8] += order_none_load64(&producer->counters.refused[r]);
+    total[1] += settled + left_events;
+    total[6] += left_events;
+    snprintf(redo->ring_file, sizeof redo->ring_file, "%s", ring_name(ring));
+    totals_store(&redo->totals, total);
+    order_redo_store32(&redo->full, 1);
+    stream_redo(stream);
+    return 0;
+}
+
+/* Also what a start does when it finds the record full: storing and unlinking twice changes nothing. */
+static void stream_redo(struct stream *stream)
+{
+    struct counters_redo *redo = &stream->words->redo;
+    char name[sizeof redo->ring_file];
+    uint64_t total[9];
+    memcpy(name, redo->ring_file, sizeof name);
+    name[sizeof name - 1] = '\0';
+    totals_load(&redo->totals, total);
+    totals_store(&stream->words->totals, total);
+    if (!strchr(name, '/') && unlinkat(stream->dir_fd, name, 0) != 0 && errno != ENOENT)
+        log_line(LOG_WARN, "stream", "a drained ring could not be removed", "stream=%s ring=%s error=\"%s\"", stream->config->name, name, strerror(errno));
+    order_redo_store32(&redo->full, 0);
+}
