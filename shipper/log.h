@@ -5,10 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#pragma GCC diagnostic ignored "-Wformat-zero-length" /* a line without fields is log_line(…, "") */
+
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 
 /* Sets levels from text: `info`, or `info, pool=debug, conn=trace`. 0, or -EINVAL with nothing changed. Any thread. */
 int log_set_levels(const char *text);
+int log_check_levels(const char *text); /* the same without the setting */
 bool log_enabled(enum log_level level, const char *area);
 
 /* One line `time=… level=… area=… msg="…" FIELDS`. `fields` is a printf format that yields key=value pairs, or "". Values that may hold spaces go
