@@ -33,10 +33,11 @@ int stream_open(const struct config *config, uint32_t index, int main_fd, struct
     if (rc == 0)
         rc = stream_open_counters(config, out, why, why_len);
     if (rc == 0) {
-        snprintf(out->bell_path, sizeof out->bell_path, "%s/%s.bell", config->rings, cs->name);
-        out->bell_fd = rc = ring_bell_open(out->bell_path);
+        int len = snprintf(out->bell_path, sizeof out->bell_path, "%s/%s.bell", config->rings, cs->name);
+        rc = len < (int)sizeof out->bell_path ? ring_bell_open(out->bell_path) : -ENAMETOOLONG;
+        out->bell_fd = rc;
         if (rc < 0)
-            snprintf(why, why_len, "doorbell %s: %s", out->bell_path, strerror(-rc));
+            snprintf(why, why_len, "doorbell %s/%s.bell: %s", config->rings, cs->name, strerror(-rc));
     }
     if (rc >= 0 && !cs->connstr.emulator)
         rc = tls_context_open(cs->ca_file[0] ? cs->ca_file : NULL, cs->ca_dir[0] ? cs->ca_dir : NULL, &out->tls, why, why_len);
@@ -111,7 +112,7 @@ static int stream_lock(const struct config *config, struct stream *stream, char 
         snprintf(why, why_len, "lock %s: %s", path, strerror(errno));
         return -errno;
     }
-    struct flock lock = {.l_type = F_WRLK, .l_whence = SEEK_SET};
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(stream->lock_fd, F_OFD_SETLK, &lock) != 0) {
         int rc = -errno;
         ssize_t len = pread(stream->lock_fd, holder, sizeof holder - 1, 0);
