@@ -14,8 +14,6 @@
 #include "ringbuf/ring_order.h"
 #include "shipper/log.h"
 
-#define ENVELOPE_BYTES 1024u /* left for sections around one event's payload: key, properties, section heads */
-
 static int stream_make_dir(const struct config *config, struct stream *stream, char *why, size_t why_len);
 static int stream_lock(const struct config *config, struct stream *stream, char *why, size_t why_len);
 static int stream_open_counters(const struct config *config, struct stream *stream, char *why, size_t why_len);
@@ -172,7 +170,7 @@ void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes
     uint64_t bytes = message_bytes_max ? message_bytes_max : UINT64_C(1) << 20;
     if (stream->config->batch_bytes_max && stream->config->batch_bytes_max < bytes)
         bytes = stream->config->batch_bytes_max;
-    uint32_t event_bytes_max = (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes) - ENVELOPE_BYTES;
+    uint32_t event_bytes_max = (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes) - RING_ENVELOPE_BYTES;
     order_none_store64(&stream->words->main.message_bytes_max, bytes);
     if (order_none_load32(&stream->event_bytes_max) == event_bytes_max)
         return;
