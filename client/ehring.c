@@ -1,0 +1,78 @@
+/* Sending plain events: bytes, text, parts. */
+#include "ehring.h"
+
+#include <string.h>
+
+#include "ehring_internal.h"
+
+#define PARTS_MAX 1024
+
+static int send_keyed(struct ehring *ring, const void *data, size_t len, const char *key);
+static int parts_len(const struct iovec *parts, int part_count, size_t *len);
+static void parts_copy(uint8_t *to, const struct iovec *parts, int part_count);
+
+int ehring_send(struct ehring *ring, const void *data, size_t len, const char *key)
+{
+    struct ring_shape shape = {0};
+    int err = handle_check(ring);
+
+    if (__builtin_expect(err != 0, 0))
+        return ring ? handle_refuse(ring, err) : err;
+    if (key)
+        return send_keyed(ring, data, len, key);
+    return handle_put(ring, &shape, data, len);
+}
+
+int ehring_send_text(struct ehring *ring, const char *text, const char *key)
+{
+    return ehring_send(ring, text, text ? strlen(text) : 1, key); /* NULL with a length: refused and counted there */
+}
+
+int ehring_sendv(struct ehring *ring, const struct iovec *parts, int part_count, const char *key)
+{
+    void *payload;
+    size_t len;
+    int err = handle_check(ring);
+
+    if (err)
+        return ring ? handle_refuse(ring, err) : err;
+    err = parts_len(parts, part_count, &len);
+    if (err)
+        return handle_refuse(ring, err);
+    err = ehring_reserve(ring, len, key, &payload);
+    if (err)
+        return err;
+    parts_copy(payload, parts, part_count);
+    return ehring_commit(ring, len);
+}
+
+static int send_keyed(struct ehring *ring, const void *data, size_t len, const char *key)
+{
+    struct ring_shape shape = {0};
+    int err = event_key(key, 0, &shape);
+
+    return err ? handle_refuse(ring, err) : handle_put(ring, &shape, data, len);
+}
+
+static int parts_len(const struct iovec *parts, int part_count, size_t *len)
+{
+    *len = 0;
+    if (part_count < 0 || part_count > PARTS_MAX || (part_count > 0 && !parts))
+        return EHRING_E_INVALID;
+    for (int i = 0; i < part_count; i++) {
+        if (!parts[i].iov_base && parts[i].iov_len > 0)
+            return EHRING_E_INVALID;
+        if (__builtin_add_overflow(*len, parts[i].iov_len, len))
+            return EHRING_E_EVENT_TOO_LARGE;
+    }
+    return 0;
+}
+
+static void parts_copy(uint8_t *to, const struct iovec *parts, int part_count)
+{
+    for (int i = 0; i < part_count; i++) {
+        if (parts[i].iov_len > 0)
+            memcpy(to, parts[i].iov_base, parts[i].iov_len);
+        to += parts[i].iov_len;
+    }
+}

@@ -1,0 +1,80 @@
+/* What the files of libehring share: the handle, and the steps from an event to a record's shape. Not installed. */
+#ifndef EHRING_INTERNAL_H
+#define EHRING_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ehring.h"
+#include "ringbuf/ring.h"
+
+struct ehring {
+    struct ring_writer *writer;
+    enum ehring_full full;
+    uint32_t wait_ms;
+    uint32_t reserved_len; /* payload bytes of the open reservation */
+    bool reserved;
+    uint8_t meta[RING_META_BYTES_MAX]; /* TLVs of the event in hand; pages never used are never touched */
+};
+
+/* ---- ehring_handle.c: a record's way into the ring ---- */
+
+/* Counts the refusal under the code's reason and returns the code; EHRING_E_FORKED in a child, where nothing may be touched. */
+int handle_refuse(struct ehring *ring, int code);
+
+/* May this handle send now? 0, EHRING_E_CLOSED or EHRING_E_RESERVED. Looks at nothing in the ring. */
+static inline int handle_check(const struct ehring *ring)
+{
+    if (__builtin_expect(!ring, 0))
+        return EHRING_E_CLOSED;
+    return __builtin_expect(ring->reserved, 0) ? EHRING_E_RESERVED : 0;
+}
+
+/* EHRING_E_CLOSED, EHRING_E_FORKED or 0. */
+int handle_alive(const struct ehring *ring);
+
+/* Compares with the stream's limit and stores payload_len into the shape. 0, EHRING_E_EVENT_TOO_LARGE or EHRING_E_FORKED; nothing is counted. */
+int handle_size(const struct ehring *ring, struct ring_shape *shape, size_t len);
+
+/* One wait_ms for all waits of a call: 0 until the first wait. */
+struct handle_wait {
+    int64_t deadline_ns;
+};
+
+/* What the writer said when it did not take a record, turned into what the caller gets. -EAGAIN follows the policy: EHRING_FULL_WAIT waits.
+ * 0: there is room now, try again. Else EHRING_DROPPED or a code; nothing is counted. */
+int handle_no_room(struct ehring *ring, const struct ring_shape *shape, int err, struct handle_wait *wait);
+
+/* Reserves by the policy. 0, EHRING_DROPPED or a code; nothing is counted. */
+int handle_reserve(struct ehring *ring, const struct ring_shape *shape, struct handle_wait *wait, void **payload);
+
+/* Sizes, puts, and counts a refusal. The way of every single send. */
+int handle_put(struct ehring *ring, struct ring_shape *shape, const void *data, size_t len);
+
+/* ---- ehring_event.c ---- */
+
+/* Checks the key and stores it into the shape; key_len 0: up to the NUL. 0 or a code; nothing is counted. */
+int event_key(const char *key, size_t key_len, struct ring_shape *shape);
+
+/* ---- ehring_meta.c ---- */
+
+/* Writes the event's optional fields as TLVs into `meta` (RING_META_BYTES_MAX bytes). 0 with *meta_len (0: there are none), or a code. */
+int meta_build(const struct ehring_event *event, uint8_t *meta, uint32_t *meta_len);
+
+/* ---- ehring_utf8.c ---- */
+
+/* How many characters the bytes are, or -1 if they are not UTF-8. */
+int64_t utf8_count(const void *bytes, size_t len);
+
+/* ---- ehring_error.c ---- */
+
+/* The slot under which a code is counted. */
+uint32_t error_reason(int code);
+
+/* CLOCK_MONOTONIC. */
+int64_t clock_now_ns(void);
+/* `ms` from now; negative: without limit. */
+int64_t clock_deadline_ns(int64_t ms);
+
+#endif
