@@ -230,6 +230,9 @@ void ring_lane_settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos
 /* Counts alone (maybe_duplicate), through the redo record too. */
 void ring_lane_count(struct ring_lane *lane, const struct ring_settled *settled);
 
+/* One commit-to-accept latency into the lane's histogram in the ring. */
+void ring_lane_note_latency(struct ring_lane *lane, uint64_t latency_ns);
+
 /* Stores the lane's read and ack positions, raises the gate over all lanes in force, wakes the producer if it waits on it. */
 void ring_lane_ack(struct ring_lane *lane, uint64_t read_pos, uint64_t ack_pos);
 

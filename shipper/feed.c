@@ -89,7 +89,7 @@ struct feed_place *feed_place_of(struct feed_ring *ring, uint32_t domain)
 
 void feed_ring_leave(struct feed *feed, uint32_t slot)
 {
-    feed->ring[slot].left_out = true;
+    feed->ring[slot].left_out = feed->ring[slot].dropped = true;
 }
 
 /* Lists of rings that are behind may still name the slot: they are cleaned here, once. */
@@ -136,6 +136,33 @@ uint32_t feed_walk(struct feed *feed, int64_t now_ns, int64_t wall_ns)
         if (feed->ring[slot].used && !feed->ring[slot].left_out)
             ring_walk_front(feed, slot, now_ns, &met);
     return met;
+}
+
+void feed_ring_publish(struct feed *feed, uint32_t slot) { feed_ring_ack(&feed->ring[slot], feed->lane_index, feed->lane_count); }
+
+void feed_bell(struct feed *feed, uint64_t number)
+{
+    for (uint32_t slot = 0; slot < feed->ring_cap; slot++)
+        if (feed->ring[slot].used && !feed->ring[slot].left_out)
+            ring_bell_set(feed->ring[slot].lane.ring, number);
+}
+
+void feed_stop(struct feed *feed)
+{
+    for (uint32_t slot = 0; slot < feed->ring_cap; slot++) {
+        struct feed_ring *ring = &feed->ring[slot];
+        uint64_t write_pos;
+        if (ring->used && !ring->left_out && ring_lane_look(&ring->lane, &write_pos) == 0 && write_pos < ring->stop_pos)
+            ring->stop_pos = write_pos;
+    }
+}
+
+bool feed_is_level(const struct feed *feed)
+{
+    for (uint32_t slot = 0; slot < feed->ring_cap; slot++)
+        if (feed->ring[slot].used && !feed_ring_is_level(feed, slot))
+            return false;
+    return true;
 }
 
 bool feed_has_unwalked(struct feed *feed)

@@ -33,6 +33,7 @@ struct feed_ring {
     uint32_t place_count;
     bool used;
     bool left_out;            /* quarantined or given up: its entries are skipped */
+    bool dropped;             /* the main thread wants it back */
     struct feed_place *place;
 };
 
@@ -89,13 +90,23 @@ bool feed_ring_is_level(const struct feed *feed, uint32_t slot);
 
 /* One pass over all rings: returns the number of records met. Notes time and positions, passes flush requests on, acks what needs no delivery. */
 uint32_t feed_walk(struct feed *feed, int64_t now_ns, int64_t wall_ns);
+/* Stores walk and ack positions of a ring now. */
+void feed_ring_publish(struct feed *feed, uint32_t slot);
+/* Sets all rings' sleeping flag: 0 awake, else the number of the sleep. */
+void feed_bell(struct feed *feed, uint64_t number);
+/* One more commit-to-accept latency of this ring's lane. */
+void feed_note_accepted(struct feed *feed, uint32_t slot, uint64_t age_ns);
+/* The next pass ends at what is written now: for a stop. */
+void feed_stop(struct feed *feed);
+bool feed_is_level(const struct feed *feed); /* every ring is */
 /* True if some ring has bytes that were not walked (looked at after the sleeping flag is set). */
 bool feed_has_unwalked(struct feed *feed);
 /* Takes up what is behind in the domain while its list has room. */
 void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns);
 
-/* The batch was made of the first `count` entries: they leave the list; their rings are named by the covers until settled or failed. */
-void feed_take(struct feed *feed, uint32_t domain, uint32_t count);
+/* A batch was made of the first `count` entries: they leave the list; their rings are named by the covers until settled or failed. Without covers (all entries
+ * were of rings left out) nothing is in flight. */
+void feed_take(struct feed *feed, uint32_t domain, uint32_t count, const struct feed_cover *cover, uint32_t cover_count);
 /* All covers are accepted (counts through the redo record), lanes acked, gates raised. */
 void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count);
 /* Nothing of the covers is known to be delivered: walk the domain again from there. `maybe_duplicate`: the outcome is unknown. */

@@ -55,7 +55,7 @@ void feed_ring_ack(struct feed_ring *ring, uint32_t lane_index, uint32_t lane_co
     ring_lane_ack(&ring->lane, ring->lane.walk_pos, ack_pos);
 }
 
-void feed_take(struct feed *feed, uint32_t domain, uint32_t count)
+void feed_take(struct feed *feed, uint32_t domain, uint32_t count, const struct feed_cover *cover, uint32_t cover_count)
 {
     struct feed_domain *d = &feed->domain[domain];
     struct fifo_cursor cursor = fifo_first(&d->fifo);
@@ -65,6 +65,9 @@ void feed_take(struct feed *feed, uint32_t domain, uint32_t count)
         feed->ring[entry->slot].entry_count--;
     }
     fifo_pop(&d->fifo, feed->pool, count);
+    for (uint32_t i = 0; i < cover_count; i++)
+        feed->ring[cover[i].slot].entry_count++;
+    d->inflight = cover_count > 0;
     if (d->fifo.count == 0)
         d->urgent = false;
     feed_deactivate_if_empty(feed, domain);
@@ -111,6 +114,12 @@ static void place_find_first(struct feed *feed, uint32_t domain, const struct fe
         if (place->first_pos == FEED_POS_NONE)
             ring->unsettled_count--;
     }
+}
+
+void feed_note_accepted(struct feed *feed, uint32_t slot, uint64_t age_ns)
+{
+    if (!feed->ring[slot].left_out)
+        ring_lane_note_latency(&feed->ring[slot].lane, age_ns);
 }
 
 void feed_fail(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, enum feed_failure failure)

@@ -73,6 +73,8 @@ void pool_fail(struct pool_conn *pc, const char *what, const char *detail, int64
              log_quote(quoted, sizeof quoted, detail), (long long)(wait_ns / CLOCK_NS_PER_MS));
 }
 
+void pool_conn_restart(struct pool_conn *pc, const char *what, const char *detail, int64_t now_ns) { pool_fail(pc, what, detail, now_ns); }
+
 void pool_enter(struct pool_conn *pc, enum pool_state state, int64_t wait_ns, int64_t now_ns)
 {
     pc->state = state;

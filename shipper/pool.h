@@ -59,6 +59,8 @@ bool pool_conn_next_event(struct pool_conn *pc, struct conn_event *event, int64_
 void pool_conn_pump(struct pool_conn *pc, int64_t now_ns);
 bool pool_conn_is_ready(const struct pool_conn *pc);
 void pool_conn_accepted(struct pool_conn *pc); /* a batch was accepted: backoff starts anew */
+/* Gives the connection up and makes a new one, with a new token, after a backoff. */
+void pool_conn_restart(struct pool_conn *pc, const char *what, const char *detail, int64_t now_ns);
 void pool_conn_close(struct pool_conn *pc, int64_t now_ns); /* orderly: AMQP close; POOL_IDLE when it is over */
 
 #endif

@@ -1,0 +1,308 @@
+/* One thread, one lane in every ring, its connections and network loop: one turn of the pipeline after the other. */
+#include "shipper/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "ringbuf/ring_order.h"
+#include "shipper/clock.h"
+#include "shipper/log.h"
+#include "shipper/worker_internal.h"
+
+#define PASS_WAIT_NS (100 * INT64_C(1000))     /* between two looks at the rings while there is traffic */
+#define IDLE_PASSES_BEFORE_SLEEP 20u
+#define SLEEP_NS_MAX CLOCK_NS_PER_SECOND
+#define SLEEP_NS_UNFENCED (5 * CLOCK_NS_PER_MS) /* where membarrier is forbidden */
+#define FIFO_CHUNKS 4096u                      /* 16 MiB of positions at the most */
+
+static void *worker_run(void *argument);
+static void worker_turn(struct worker *worker);
+static void worker_net_event(struct worker *worker, const struct net_event *event, int64_t now_ns);
+static void inbox_take(struct worker *worker, int64_t now_ns);
+static void message_take(struct worker *worker, const struct worker_message *message, int64_t now_ns);
+static bool worker_is_done(struct worker *worker, int64_t now_ns);
+static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more, int64_t now_ns);
+static void worker_wake(struct worker *worker);
+
+int worker_open(struct worker *worker, uint32_t index, const struct config *config, struct stream *stream, struct worker *all, struct worker_rest *rest,
+                struct resolver *resolver, int main_fd, char *why, size_t why_len)
+{
+    *worker = (struct worker){.index = index, .worker_count = config->workers, .config = config, .all = all, .rest = rest, .resolver = resolver,
+                              .main_fd = main_fd, .wake_fd = -1};
+    pthread_mutex_init(&worker->inbox_lock, NULL);
+    int rc = net_open(config->net, &worker->net, why, why_len);
+    if (rc != 0)
+        return rc;
+    if (index == 0)
+        log_line(LOG_INFO, "net", net_kind_of(worker->net) == NET_URING ? "network by io_uring" : "network by epoll", "reason=\"%s\"", why);
+    snprintf(why, why_len, "worker %u: out of memory or descriptors", index);
+    worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    worker->stream = calloc(config->stream_count, sizeof *worker->stream);
+    if (worker->wake_fd < 0 || !worker->stream || net_watch(worker->net, worker->wake_fd) < 0)
+        return -ENOMEM;
+    if (fifo_pool_open(&worker->fifo_pool, FIFO_CHUNKS) != 0 || inflight_open(&worker->inflight) != 0)
+        return -ENOMEM;
+    for (uint32_t s = 0; s < config->stream_count; s++) {
+        struct worker_stream *ws = &worker->stream[s];
+        *ws = (struct worker_stream){.stream = &stream[s], .index = s, .counters = &stream[s].words->worker[index]};
+        ws->link = calloc(RING_PARTITIONS_MAX + 1, sizeof *ws->link);
+        worker->stream_count = s + 1;
+        if (!ws->link || feed_open(&ws->feed, index, config->workers, &worker->fifo_pool) != 0 || net_watch(worker->net, stream[s].bell_fd) < 0)
+            return -ENOMEM;
+        ws->feed.counters = ws->counters;
+        ws->feed.commit_to_read = &stream[s].words->commit_to_read[index];
+        pool_conn_begin(&ws->pc, &stream[s], worker->net, resolver, worker->wake_fd, index);
+    }
+    worker->can_barrier = ring_bell_barrier() == 0;
+    return 0;
+}
+
+void worker_close(struct worker *worker)
+{
+    for (uint32_t s = 0; s < worker->stream_count; s++) {
+        if (worker->stream[s].pc.net)
+            pool_conn_end(&worker->stream[s].pc);
+        feed_close(&worker->stream[s].feed);
+        free(worker->stream[s].link);
+    }
+    free(worker->stream);
+    inflight_close(&worker->inflight);
+    fifo_pool_close(&worker->fifo_pool);
+    net_close(worker->net);
+    if (worker->wake_fd >= 0)
+        close(worker->wake_fd);
+    free(worker->inbox);
+    pthread_mutex_destroy(&worker->inbox_lock);
+}
+
+int worker_start(struct worker *worker)
+{
+    sigset_t blocked, old; /* signals are the main thread's; SIGBUS stays open for the rings */
+    sigfillset(&blocked);
+    sigdelset(&blocked, SIGBUS);
+    sigdelset(&blocked, SIGSEGV);
+    pthread_sigmask(SIG_SETMASK, &blocked, &old);
+    order_count_add(&worker->rest->awake_count, 1);
+    int rc = -pthread_create(&worker->thread, NULL, worker_run, worker);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc;
+}
+
+void worker_post(struct worker *worker, struct worker_message message)
+{
+    pthread_mutex_lock(&worker->inbox_lock);
+    if (worker->inbox_count == worker->inbox_cap) {
+        uint32_t cap = worker->inbox_cap ? 2 * worker->inbox_cap : 64;
+        struct worker_message *inbox = realloc(worker->inbox, cap * sizeof *inbox);
+        if (!inbox)
+            abort(); /* a lost message would lose a ring: nothing sensible is left to do without memory */
+        worker->inbox = inbox;
+        worker->inbox_cap = cap;
+    }
+    worker->inbox[worker->inbox_count++] = message;
+    pthread_mutex_unlock(&worker->inbox_lock);
+    worker_wake(worker);
+}
+
+static void worker_wake(struct worker *worker)
+{
+    uint64_t one = 1;
+    if (write(worker->wake_fd, &one, sizeof one) < 0) { /* full: it wakes anyhow */
+    }
+}
+
+bool worker_has_ended(const struct worker *worker) { return order_flag_get(&worker->ended); }
+void worker_join(struct worker *worker) { pthread_join(worker->thread, NULL); }
+
+static void *worker_run(void *argument)
+{
+    struct worker *worker = argument;
+    while (!worker_is_done(worker, clock_mono_ns()))
+        worker_turn(worker);
+    order_count_add(&worker->rest->awake_count, -1);
+    order_flag_set(&worker->ended, 1);
+    uint64_t one = 1;
+    if (write(worker->main_fd, &one, sizeof one) < 0) { /* full: it is awake */
+    }
+    return NULL;
+}
+
+/* The architecture on one screen:
+ *   completions -> tls_decrypt -> conn_input -> settlements -> inflight -> done_pos -> lane ack -> gate
+ *   rings -> walk -> domain -> batch_seal -> amqp encode -> conn_send -> tls_encrypt -> net_send */
+static void worker_turn(struct worker *worker)
+{
+    int64_t now_ns = clock_mono_ns();
+    uint32_t done = 0, lanes_seen = 0;
+    bool more = false;
+    worker->next_ns = now_ns + SLEEP_NS_MAX;
+    if (worker->stopping)
+        worker_timer(worker, worker->stop_deadline_ns);
+    inbox_take(worker, now_ns);
+    for (uint32_t s = 0; s < worker->stream_count; s++) {
+        struct worker_stream *ws = &worker->stream[s];
+        uint32_t met = worker_stream_turn(worker, ws, now_ns);
+        done += met;
+        more |= met >= FEED_WALK_BUDGET;
+        lanes_seen |= ws->feed.lanes_seen;
+    }
+    for (uint32_t k = 0; lanes_seen && k < worker->worker_count; k++)
+        if (k != worker->index && lanes_seen >> k & 1 && order_count_load(&worker->all[k].asleep))
+            worker_wake(&worker->all[k]);
+    int64_t wait_ns = worker_rest(worker, done, more, now_ns);
+    int count = net_wait(worker->net, wait_ns, worker->event);
+    if (order_none_load32(&worker->asleep)) {
+        order_count_add(&worker->asleep, -1);
+        order_count_add(&worker->rest->awake_count, 1);
+        for (uint32_t s = 0; s < worker->stream_count; s++)
+            feed_bell(&worker->stream[s].feed, 0);
+    }
+    now_ns = clock_mono_ns();
+    for (int i = 0; i < count; i++)
+        worker_net_event(worker, &worker->event[i], now_ns);
+}
+
+static void worker_net_event(struct worker *worker, const struct net_event *event, int64_t now_ns)
+{
+    worker->idle_passes = 0;
+    if (event->kind == NET_WATCHED) {
+        uint64_t count;
+        if (read(worker->wake_fd, &count, sizeof count) < 0) { /* the other one rang */
+        }
+        for (uint32_t s = 0; s < worker->stream_count; s++)
+            ring_bell_drain(worker->stream[s].stream->bell_fd);
+        return;
+    }
+    for (uint32_t s = 0; s < worker->stream_count; s++) {
+        struct worker_stream *ws = &worker->stream[s];
+        if (ws->pc.handle != event->handle)
+            continue;
+        pool_conn_net_event(&ws->pc, event, now_ns);
+        worker_stream_events(worker, ws, now_ns); /* at once: a later event may end the connection */
+        return;
+    }
+}
+
+static void inbox_take(struct worker *worker, int64_t now_ns)
+{
+    struct worker_message batch[32];
+    uint32_t count;
+    do {
+        pthread_mutex_lock(&worker->inbox_lock);
+        count = worker->inbox_count < 32 ? worker->inbox_count : 32;
+        memcpy(batch, worker->inbox, count * sizeof *batch);
+        worker->inbox_count -= count;
+        memmove(worker->inbox, worker->inbox + count, worker->inbox_count * sizeof *batch);
+        pthread_mutex_unlock(&worker->inbox_lock);
+        for (uint32_t i = 0; i < count; i++)
+            message_take(worker, &batch[i], now_ns);
+        if (count)
+            worker->idle_passes = 0;
+    } while (count == 32);
+}
+
+static struct feed_ring *feed_ring_of(struct feed *feed, const struct shared_ring *shared, uint32_t *slot)
+{
+    for (*slot = 0; *slot < feed->ring_cap; ++*slot)
+        if (feed->ring[*slot].used && feed->ring[*slot].owner == shared)
+            return &feed->ring[*slot];
+    return NULL;
+}
+
+static void message_take(struct worker *worker, const struct worker_message *message, int64_t now_ns)
+{
+    struct feed *feed = message->ring ? &worker->stream[message->ring->stream->index].feed : NULL;
+    uint32_t slot = 0;
+    struct feed_ring *ring = feed ? feed_ring_of(feed, message->ring, &slot) : NULL;
+    switch (message->kind) {
+    case WORKER_RING_ADD:
+        if (feed_ring_add(feed, message->ring->ring, message->ring, message->partition_count, message->stop_pos) < 0) {
+            ring_quarantine(message->ring->ring, RING_QUARANTINE_POSITIONS, 0);
+            order_count_add(&message->ring->users, -1);
+        }
+        return;
+    case WORKER_RING_FREEZE:
+        if (ring) {
+            ring->stop_pos = ring->lane.walk_pos;
+            feed_ring_publish(feed, slot);
+        }
+        order_count_add(&message->ring->frozen, 1);
+        return;
+    case WORKER_RING_LIMIT:
+        if (ring) {
+            ring->partition_count = message->partition_count;
+            ring->stop_pos = message->stop_pos;
+        }
+        return;
+    case WORKER_RING_DROP:
+        if (ring)
+            feed_ring_leave(feed, slot);
+        return;
+    case WORKER_STOP:
+        worker->stopping = true;
+        worker->stop_deadline_ns = message->deadline_ns;
+        for (uint32_t s = 0; s < worker->stream_count; s++)
+            feed_stop(&worker->stream[s].feed);
+        return;
+    case WORKER_QUIT:
+        worker->quitting = true;
+        return;
+    }
+    (void)now_ns;
+}
+
+/* Drained (or out of time), then the connections are closed in order, then it is over. */
+static bool worker_is_done(struct worker *worker, int64_t now_ns)
+{
+    if (worker->quitting)
+        return true;
+    if (!worker->stopping)
+        return false;
+    bool idle = true, late = now_ns >= worker->stop_deadline_ns;
+    for (uint32_t s = 0; s < worker->stream_count; s++)
+        idle &= worker_stream_is_idle(&worker->stream[s]);
+    if (!idle && !late)
+        return false;
+    bool closed = true;
+    for (uint32_t s = 0; s < worker->stream_count; s++) {
+        struct pool_conn *pc = &worker->stream[s].pc;
+        if (pc->state != POOL_IDLE && pc->state != POOL_CLOSING && pc->state != POOL_RESOLVING)
+            pool_conn_close(pc, now_ns);
+        closed &= pc->state == POOL_IDLE || pc->state == POOL_RESOLVING;
+    }
+    return closed;
+}
+
+/* How long this turn may wait. Before a sleep the rings are told to ring, and looked at once more. */
+static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more, int64_t now_ns)
+{
+    int64_t timer_ns = worker->next_ns > now_ns ? worker->next_ns - now_ns : 0;
+    worker->idle_passes = done_count ? 0 : worker->idle_passes + 1;
+    if (more)
+        return 0;
+    if (worker->idle_passes < IDLE_PASSES_BEFORE_SLEEP)
+        return timer_ns < PASS_WAIT_NS ? timer_ns : PASS_WAIT_NS;
+    order_count_add(&worker->asleep, 1);
+    bool last = order_count_add(&worker->rest->awake_count, -1) == 0, unwalked = false;
+    if (last) {
+        uint32_t number = order_count_add(&worker->rest->sleep_number, 1);
+        for (uint32_t s = 0; s < worker->stream_count; s++)
+            feed_bell(&worker->stream[s].feed, number ? number : 1);
+        if (ring_bell_barrier() != 0)
+            worker->can_barrier = false;
+    }
+    for (uint32_t s = 0; s < worker->stream_count; s++)
+        unwalked |= feed_has_unwalked(&worker->stream[s].feed);
+    if (unwalked)
+        return 0; /* the flags are taken back behind net_wait, as after any sleep */
+    for (uint32_t s = 0; s < worker->stream_count; s++)
+        order_none_add64(&worker->stream[s].counters->sleep_count, 1);
+    if (!worker->can_barrier && timer_ns > SLEEP_NS_UNFENCED)
+        return SLEEP_NS_UNFENCED;
+    return timer_ns;
+}

@@ -1,0 +1,27 @@
+/* What worker.c, worker_stream.c and worker_send.c share. */
+#ifndef EHRING_WORKER_INTERNAL_H
+#define EHRING_WORKER_INTERNAL_H
+
+#include "shipper/worker.h"
+
+/* The turn of one stream: what its connection did, then what its rings have, then out. Returns how much was done. */
+uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
+/* Events of the connection: settlements, links, loss. Returns their count. */
+uint32_t worker_stream_events(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
+/* Seals, encodes and sends what is due. Returns the count of batches begun. */
+uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
+bool worker_stream_is_idle(const struct worker_stream *ws);
+
+void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, int64_t now_ns);
+void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, enum feed_failure failure, int64_t hold_ns,
+                         int64_t now_ns);
+void worker_link_reset(struct worker_link *link);
+int worker_link_find(const struct worker_stream *ws, int id); /* index or -1 */
+
+static inline void worker_timer(struct worker *worker, int64_t at_ns)
+{
+    if (at_ns < worker->next_ns)
+        worker->next_ns = at_ns;
+}
+
+#endif

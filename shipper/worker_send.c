@@ -1,0 +1,198 @@
+/* The outgoing half of a stream in one worker: which domain is due, over which link, sealed, encoded, begun; and how a batch ends. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ringbuf/ring_order.h"
+#include "shipper/backoff.h"
+#include "shipper/clock.h"
+#include "shipper/log.h"
+#include "shipper/partition.h"
+#include "shipper/worker_internal.h"
+
+#define LINK_BYTES_UNTOLD (UINT64_C(1) << 20) /* a peer that names no limit */
+
+static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
+static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
+static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, int link_index);
+static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, int link_index, const struct batch_limits *limits, int64_t now_ns);
+static void event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch *batch, uint64_t limit, int64_t now_ns);
+
+uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
+{
+    uint32_t begun = 0, count = ws->feed.active_count;
+    if (!pool_conn_is_ready(&ws->pc))
+        return 0;
+    ws->turn_start = count ? (ws->turn_start + 1) % count : 0;
+    for (uint32_t i = 0; i < count && i < ws->feed.active_count; i++) {
+        uint32_t domain = ws->feed.active[(ws->turn_start + i) % ws->feed.active_count];
+        begun += domain_try_send(worker, ws, domain, now_ns);
+    }
+    return begun;
+}
+
+static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
+{
+    const struct feed_domain *d = &ws->feed.domain[domain];
+    if (d->inflight || (d->fifo.count == 0 && d->behind_head == FEED_SLOT_NONE))
+        return false;
+    if (now_ns < d->hold_until_ns) {
+        worker_timer(worker, d->hold_until_ns);
+        return false;
+    }
+    if (d->fifo.count == 0) {
+        worker_timer(worker, now_ns); /* behind only: the next turn refills */
+        return false;
+    }
+    int link_index = link_for(worker, ws, domain, now_ns);
+    if (link_index < 0)
+        return false;
+    const struct worker_link *link = &ws->link[link_index];
+    struct batch_limits limits = limits_of(worker, ws, link_index);
+    if (batch_seal_reason(d, &limits, now_ns) == BATCH_SEAL_NOT_YET) {
+        worker_timer(worker, batch_seal_time_ns(d, &limits));
+        return false;
+    }
+    if (link->sending || conn_link_credit(ws->pc.conn, link->id) == 0)
+        return false; /* CONN_SENT or credit comes as an event */
+    uint64_t share = ws->stream->config->inflight_bytes_max / worker->worker_count;
+    if (ws->inflight_bytes > 0 && ws->inflight_bytes + limits.bytes_max > share)
+        return false;
+    return batch_begin(worker, ws, domain, link_index, &limits, now_ns);
+}
+
+/* Index of the domain's link if it is ready; opens it where there is none. */
+static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
+{
+    uint32_t partition = partition_of_domain(domain);
+    int index = partition == PARTITION_NONE ? 0 : (int)partition + 1;
+    struct worker_link *link = &ws->link[index];
+    char address[320];
+    switch (link->state) {
+    case WORKER_LINK_READY:
+        return index;
+    case WORKER_LINK_OPENING:
+        return -1;
+    case WORKER_LINK_NONE:
+        break;
+    }
+    if (now_ns < link->hold_until_ns) {
+        worker_timer(worker, link->hold_until_ns);
+        return -1;
+    }
+    if (index == 0)
+        snprintf(address, sizeof address, "%s", ws->stream->config->hub);
+    else
+        snprintf(address, sizeof address, "%s/Partitions/%u", ws->stream->config->hub, partition);
+    link->id = conn_link_open(ws->pc.conn, address);
+    if (link->id < 0) {
+        link->hold_until_ns = now_ns + backoff_wait_ns(++link->failure_count, ws->stream->config->retry_backoff_ms, ws->stream->config->retry_backoff_max_seconds);
+        worker_timer(worker, link->hold_until_ns);
+        log_line(LOG_WARN, "link", "no further link on this connection", "stream=%s address=%s error=\"%s\"", ws->stream->config->name, address, strerror(-link->id));
+        return -1;
+    }
+    link->state = WORKER_LINK_OPENING;
+    return -1;
+}
+
+static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, int link_index)
+{
+    const struct config_stream *config = ws->stream->config;
+    uint64_t bytes_max = ws->link[link_index].message_bytes_max ? ws->link[link_index].message_bytes_max : LINK_BYTES_UNTOLD;
+    if (config->batch_bytes_max && config->batch_bytes_max < bytes_max)
+        bytes_max = config->batch_bytes_max;
+    return (struct batch_limits){.bytes_max = bytes_max,
+                                 .count_max = config->batch_count_max,
+                                 .linger_ns = worker->stopping ? 0 : config->linger_ms * CLOCK_NS_PER_MS};
+}
+
+static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, int link_index, const struct batch_limits *limits, int64_t now_ns)
+{
+    struct inflight *inflight = &worker->inflight;
+    int buffer = inflight_buffer_take(inflight, limits->bytes_max);
+    if (buffer < 0)
+        return false; /* a CONN_SENT gives one back */
+    struct inflight_batch *ib = inflight_begin(inflight);
+    if (!ib) {
+        inflight_buffer_give(inflight, buffer);
+        return false;
+    }
+    ib->buffer = buffer;
+    ib->stream = ws->index;
+    ib->link = link_index;
+    struct batch *batch = &ib->batch;
+    int rc = batch_encode(&ws->feed, domain, limits, inflight->buffer[buffer].bytes, batch);
+    if (rc == -EMSGSIZE)
+        event_too_large(worker, ws, domain, batch, limits->bytes_max, now_ns);
+    if (rc == 0 && batch->event_count == 0)
+        feed_take(&ws->feed, domain, batch->taken_count, NULL, 0);
+    if (rc == 0 && batch->event_count > 0)
+        rc = conn_send(ws->pc.conn, ws->link[link_index].id, ib->tag, CONN_FORMAT_BATCH, inflight->buffer[buffer].bytes, batch->encoded_len);
+    if (rc != 0 || batch->event_count == 0) {
+        inflight_end(inflight, ib);
+        return false;
+    }
+    batch->sent_ns = clock_mono_ns();
+    ring_hist_add(&ws->stream->words->read_to_send[worker->index], (uint64_t)(batch->sent_ns - batch->read_ns));
+    feed_take(&ws->feed, domain, batch->taken_count, batch->cover, batch->cover_count);
+    ws->link[link_index].sending = true;
+    ws->inflight_bytes += batch->encoded_len;
+    order_none_add64(&ws->counters->batch_count, 1);
+    order_none_add64(&ws->counters->batch_events, batch->event_count);
+    order_none_add64(&ws->counters->batch_bytes, batch->encoded_len);
+    order_none_store64(&ws->counters->inflight_bytes, ws->inflight_bytes);
+    return true;
+}
+
+/* Nothing can deliver it as it is; it holds its domain, visibly, and is looked at again in case the limit changes. */
+static void event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch *batch, uint64_t limit, int64_t now_ns)
+{
+    struct feed_domain *d = &ws->feed.domain[domain];
+    const struct config_stream *config = ws->stream->config;
+    const struct feed_ring *ring = &ws->feed.ring[batch->cover[0].slot];
+    int64_t wait_ns = backoff_wait_ns(++d->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
+    d->hold_until_ns = now_ns + wait_ns;
+    worker_timer(worker, d->hold_until_ns);
+    log_line(LOG_ERROR, "batch", "event exceeds the link's maximum: it holds its domain", "stream=%s ring=%s pos=%llu payload_bytes=%llu limit_bytes=%llu domain=%u",
+             config->name, ring_name(ring->lane.ring), (unsigned long long)batch->cover[0].first_pos, (unsigned long long)batch->payload_bytes,
+             (unsigned long long)limit, domain);
+}
+
+static void batch_end(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)
+{
+    ws->inflight_bytes -= ib->batch.encoded_len;
+    order_none_store64(&ws->counters->inflight_bytes, ws->inflight_bytes);
+    inflight_end(&worker->inflight, ib);
+}
+
+void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib, int64_t now_ns)
+{
+    const struct batch *batch = &ib->batch;
+    struct counters_words *words = ws->stream->words;
+    int64_t wall_ns = clock_wall_ns();
+    ring_hist_add(&words->send_to_accept[worker->index], (uint64_t)(now_ns > batch->sent_ns ? now_ns - batch->sent_ns : 0));
+    for (uint32_t i = 0; i < batch->sample_count; i++) {
+        int64_t commit_ns = batch->sample[i].commit_ns;
+        uint64_t age_ns = wall_ns > commit_ns ? (uint64_t)(wall_ns - commit_ns) : 0;
+        ring_hist_add(&words->commit_to_accept[worker->index], age_ns);
+        feed_note_accepted(&ws->feed, batch->sample[i].slot, age_ns);
+    }
+    order_none_add64(&ws->counters->accepted_batches, 1);
+    ws->link[ib->link].failure_count = 0;
+    pool_conn_accepted(&ws->pc);
+    feed_settle(&ws->feed, batch->domain, batch->cover, batch->cover_count);
+    batch_end(worker, ws, ib);
+}
+
+void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib, enum feed_failure failure, int64_t hold_ns,
+                         int64_t now_ns)
+{
+    const struct batch *batch = &ib->batch;
+    struct feed_domain *d = &ws->feed.domain[batch->domain];
+    if (ib->buffer >= 0)
+        ws->link[ib->link].sending = false;
+    d->hold_until_ns = now_ns + hold_ns;
+    worker_timer(worker, d->hold_until_ns);
+    feed_fail(&ws->feed, batch->domain, batch->cover, batch->cover_count, failure);
+    batch_end(worker, ws, ib);
+}
