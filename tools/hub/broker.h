@@ -1,0 +1,81 @@
+/* The hubs of this process: entities, partitions, policies, counters. Chooses partitions and stores; knows no connections. */
+#ifndef HUB_BROKER_H
+#define HUB_BROKER_H
+
+#include "fault.h"
+#include "message.h"
+#include "sas.h"
+#include "store.h"
+#include "storefile.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { HUB_GROUPS_MAX = 20, HUB_ENTITIES_MAX = 64, HUB_PARTITIONS_MAX = 2048 };
+
+struct hub_link;
+
+struct hub_counts {
+	uint64_t events, batches, bytes, batch_events_max, dropped_events;
+};
+
+struct hub_partition {
+	struct hub_entity *entity;
+	uint32_t index;
+	char id[12];
+	struct hub_log log;
+	struct hub_counts counts;
+	struct hub_link *receivers; /* links that read here */
+	struct hub_partition *next_dirty;
+	bool dirty; /* stored since the receivers were last looked at */
+};
+
+struct hub_entity {
+	char name[HUB_NAME_MAX];
+	struct hub_partition *partitions;
+	uint32_t partition_count, next_partition;
+	char groups[HUB_GROUPS_MAX][HUB_NAME_MAX];
+	unsigned group_count;
+	int64_t created_ms;
+	size_t memory_bytes, segment_bytes;
+};
+
+struct hub_broker {
+	struct hub_entity *entities[HUB_ENTITIES_MAX];
+	unsigned entity_count;
+	struct hub_policies policies;
+	struct hub_faults faults;
+	struct hub_storefile *file; /* NULL: none */
+	bool sink;
+	size_t store_bytes_max;
+	struct hub_partition *dirty;
+	int64_t now_ms;     /* wall clock, once per turn */
+	int64_t now_mono_ms; /* of a clock that only grows */
+	uint64_t connections, rejected, released, tokens_refused;
+	char host[HUB_NAME_MAX]; /* for texts */
+};
+
+/* Adds a hub from NAME:PARTITIONS[:group,group]. 0, -EINVAL, -EEXIST or -ENOSPC. */
+int hub_broker_add(struct hub_broker *b, const char *spec);
+
+/* The hub of this name (case ignored), or NULL. */
+struct hub_entity *hub_broker_find(const struct hub_broker *b, const char *name);
+
+/* The partition of this id, or NULL. */
+struct hub_partition *hub_entity_partition(struct hub_entity *e, const char *id);
+
+/* Whether the hub has this consumer group. */
+bool hub_entity_has_group(const struct hub_entity *e, const char *group);
+
+/* The partition for a message on a link to the hub: by the envelope's key, else the next in turn. */
+struct hub_partition *hub_entity_choose(struct hub_entity *e, const struct hub_message *m);
+
+/* Stores (a sink: counts) a message that was checked, of `len` encoded bytes. */
+void hub_broker_store(struct hub_broker *b, struct hub_partition *p, const struct hub_message *m, size_t len);
+
+/* Takes back what a store file holds; records of hubs that are not there are left out. 0 or a negative errno. */
+int hub_broker_load(struct hub_broker *b, const char *path);
+
+void hub_broker_free(struct hub_broker *b);
+
+#endif

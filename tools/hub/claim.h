@@ -1,0 +1,16 @@
+/* What the tokens of a connection allow it to do, and until when. */
+#ifndef HUB_CLAIM_H
+#define HUB_CLAIM_H
+
+#include "engine.h"
+
+/* Notes a verified claim on a path; one on the same path is renewed. 0, or -ENOSPC: too many. */
+int hub_claim_add(struct hub_conn *c, const char *path, int64_t expiry_s);
+
+/* Whether the connection may use a path now. */
+bool hub_claim_covers(const struct hub_conn *c, const char *path);
+
+/* Whether it may use anything at all: the node $management is nobody's entity. */
+bool hub_claim_any(const struct hub_conn *c);
+
+#endif

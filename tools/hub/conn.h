@@ -1,0 +1,31 @@
+/* One AMQP connection: protocol headers, SASL, open and close, frames to sessions, timers. */
+#ifndef HUB_CONN_H
+#define HUB_CONN_H
+
+#include "engine.h"
+
+/* Takes over an accepted descriptor, TLS when ctx is not NULL. NULL: it could not. */
+struct hub_conn *hub_conn_open(struct hub_broker *b, const struct hub_limits *limits, int fd, SSL_CTX *ctx);
+
+/* Reads and answers what has come. True: there may be more at once. */
+bool hub_conn_read(struct hub_conn *c);
+
+/* Writes what waits. Afterwards state tells whether the connection lives on. */
+void hub_conn_write(struct hub_conn *c);
+
+/* Sends events that were stored meanwhile, and dispositions that are due. */
+void hub_conn_pump(struct hub_conn *c);
+
+/* Looks at the connection's deadlines and the expiry of its tokens; call a few times a second. */
+void hub_conn_tick(struct hub_conn *c);
+
+/* Whether bytes wait to be written, or TLS waits for the socket to take some. */
+bool hub_conn_wants_write(const struct hub_conn *c);
+
+/* Whether so much output waits that nothing more is read. */
+bool hub_conn_is_full(const struct hub_conn *c);
+
+/* Closes and frees. */
+void hub_conn_free(struct hub_conn *c);
+
+#endif
