@@ -9,7 +9,7 @@
 
 #define CONN_MAX_FRAME 65536u
 #define CONN_PIECE_BYTES (CONN_MAX_FRAME - 512u) /* handed to proton at once, per link and turn */
-#define CONN_PENDING_BYTES_MAX (4u * CONN_MAX_FRAME) /* nothing is handed to proton while it holds more output than this */
+#define CONN_PENDING_BYTES_MAX (4u * CONN_MAX_FRAME) /* a session whose peer's window is closed is handed no more than this */
 
 struct conn;
 
