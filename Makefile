@@ -29,14 +29,14 @@ ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -DEHRING_BUILD_VERSION='"$(VERSION)"' 
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_LDFLAGS = -pthread $(SANFLAGS) $(LDFLAGS)
 
-SHIPPER_LIBS := -lqpid-proton-core -lssl -lcrypto -lcurl -lcjson -linih -luring -lm
+SHIPPER_LIBS := -lqpid-proton -lssl -lcrypto -lcurl -lcjson -linih -luring -lm
 HUB_LIBS := -lssl -lcrypto -lcjson
 TEST_LIBS := -lcriterion $(SHIPPER_LIBS)
-DIRECT_LIBS := -lqpid-proton-core -lssl -lcrypto
+DIRECT_LIBS := -lqpid-proton -lssl -lcrypto
 
 # What libehring is made of: the writer's side of the ring and the client; what libehring-direct is made of.
 WRITER_SRC := $(wildcard ringbuf/*.c)
-DIRECT_SRC := $(wildcard $(addprefix shipper/,ehring_direct.c conn.c conn_link.c conn_event.c request.c format.c tls.c amqp.c amqp_event.c amqp_size.c connstr.c sas.c cbs.c management.c utf8.c))
+DIRECT_SRC := $(wildcard $(addprefix shipper/,ehring_direct.c conn.c conn_link.c conn_event.c request.c request_message.c format.c tls.c amqp.c amqp_event.c amqp_size.c connstr.c sas.c utf8.c))
 
 RINGBUF_SRC := $(wildcard ringbuf/*.c)
 CLIENT_SRC := $(wildcard client/*.c)
