@@ -37,8 +37,8 @@ void conn_output_done(struct conn *conn, size_t len);
 int64_t conn_tick(struct conn *conn, int64_t now_ms);
 
 /* ---- requests ---- */
-/* put-token on $cbs (links are opened on first use; requests are serialised). Answer: CONN_TOKEN. `type`: servicebus.windows.net:sastoken or jwt.
- * Time-out 60 s. Strings are copied and wiped. */
+/* put-token on $cbs (links are opened on first use). Answer: CONN_TOKEN. `type`: servicebus.windows.net:sastoken or jwt. One request per node at a time: -EBUSY
+ * until its answer was fetched. Time-out 60 s, counted by conn_tick. Strings are copied; our copy is wiped, proton's is out of reach. 0, -EBUSY, -ENOTCONN, -E2BIG. */
 int conn_put_token(struct conn *conn, const char *type, const char *audience, const char *token, int64_t expires_s);
 /* READ of the hub on $management. Answer: CONN_HUB. */
 int conn_read_hub(struct conn *conn, const char *hub, const char *token);
@@ -53,7 +53,7 @@ uint64_t conn_link_message_bytes_max(const struct conn *conn, int link); /* the 
 
 enum conn_format { CONN_FORMAT_SINGLE, CONN_FORMAT_BATCH }; /* message-format 0 and 0x80013700 */
 
-/* Begins one delivery. One under way (not yet CONN_SENT) per link: -EBUSY; -EAGAIN without credit; -ENOTCONN. `data` stays the caller's and must live and not
+/* Begins one delivery. One under way (CONN_SENT not fetched) per link: -EBUSY; -EAGAIN without credit; -ENOTCONN. `data` stays the caller's and must live and not
  * change until CONN_SENT or the link's end. `tag` comes back in CONN_SENT and CONN_SETTLED. */
 int conn_send(struct conn *conn, int link, uint64_t tag, enum conn_format format, const uint8_t *data, size_t len);
 /* Gives up a delivery of which not all is handed over (AMQP aborted): its buffer is free afterwards, no settlement comes. */
@@ -65,14 +65,14 @@ void conn_close(struct conn *conn);
 /* ---- what happened ---- */
 enum conn_event_kind {
     CONN_OPENED,      /* the peer's open has come */
-    CONN_TOKEN,       /* status 200..299: accepted; else refused: condition, description */
-    CONN_HUB,         /* status; partition_count; ids are "0".."n-1" (`ids_plain`) or not */
+    CONN_TOKEN,       /* status 200..299: accepted; else refused: condition, description. Status 0: no answer came (time-out, link refused) */
+    CONN_HUB,         /* status as above; partition_count; ids are "0".."n-1" (`ids_plain`) or not */
     CONN_LINK_READY,  /* attached with a target */
     CONN_LINK_CREDIT, /* credit came where there was none */
     CONN_SENT,        /* the last piece of `tag` is with proton: the buffer is the caller's again */
     CONN_SETTLED,     /* `outcome` of `tag` */
     CONN_LINK_ENDED,  /* refused, detached or closed; all its unsettled sends have an unknown outcome */
-    CONN_CLOSED,      /* the connection is over: condition, description (empty: closed by us or transport end) */
+    CONN_CLOSED,      /* the connection is over: condition, description (empty: closed by us or transport end). No CONN_LINK_ENDED needs to have come before */
 };
 enum conn_outcome { CONN_ACCEPTED, CONN_REJECTED, CONN_RELEASED, CONN_MODIFIED };
 struct conn_event {
