@@ -1,0 +1,261 @@
+/* The one table of what can be configured, and how a value's text becomes a field. */
+#include "config_internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "log.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * KIB)
+#define GIB (MIB * KIB)
+#define SHIPPER CONFIG_SECTION_SHIPPER
+#define STREAM CONFIG_SECTION_STREAM
+#define IN_SHIPPER(member) .section = SHIPPER, .offset = offsetof(struct config, member), .size = sizeof(((struct config *)0)->member)
+#define IN_STREAM(member) .section = STREAM, .offset = offsetof(struct config_draft, member), .size = sizeof(((struct config_draft *)0)->member)
+#define TEXT(max_len) .kind = CONFIG_TEXT, .min = 1, .max = (max_len), .unit = "text"
+#define PATH .kind = CONFIG_PATH, .min = 1, .max = 1023, .unit = "path"
+#define NUMBER(least, most) .kind = CONFIG_NUMBER, .min = (least), .max = (most)
+#define BYTES(least, most) .kind = CONFIG_BYTES, .min = (least), .max = (most), .unit = "bytes"
+
+const struct config_field config_fields[KEY_COUNT] = {
+    [KEY_RINGS] = {.name = "rings", IN_SHIPPER(rings), PATH, .standard = "/dev/shm/ehring", .meaning = "the directory that holds the streams' directories"},
+    [KEY_WORKERS] = {.name = "workers", IN_SHIPPER(workers), NUMBER(1, CONFIG_WORKERS_MAX), .unit = "threads", .standard = "1",
+                     .meaning = "threads that read rings and send"},
+    [KEY_NET] = {.name = "net", IN_SHIPPER(net), .kind = CONFIG_NET, .unit = "name", .standard = "auto",
+                 .meaning = "network backend; auto: io_uring where the kernel allows it"},
+    [KEY_LOG_LEVEL] = {.name = "log_level", IN_SHIPPER(log_level), .kind = CONFIG_LEVELS, .unit = "levels", .standard = "info",
+                       .meaning = "level, and levels of areas: info, pool=debug"},
+    [KEY_DRAIN] = {.name = "drain_seconds", IN_SHIPPER(drain_seconds), NUMBER(0, 86400), .unit = "s", .standard = "30",
+                   .meaning = "how long a TERM waits for what is in flight"},
+    [KEY_HUB] = {.name = "hub", IN_STREAM(stream.hub), TEXT(256), .meaning = "the Event Hub; may be in the connection string instead"},
+    [KEY_CONNECTION_STRING] = {.name = "connection_string", IN_STREAM(connection_string), .secret = true, TEXT(CONFIG_VALUE_BYTES_MAX),
+                               .meaning = "an Event Hubs connection string, best as ${file:PATH}"},
+    [KEY_NAMESPACE] = {.name = "namespace", IN_STREAM(namespace_host), TEXT(261),
+                       .meaning = "the namespace, with or without .servicebus.windows.net, instead of a connection string"},
+    [KEY_SHARED_ACCESS_KEY_NAME] = {.name = "shared_access_key_name", IN_STREAM(shared_access_key_name), TEXT(256), .meaning = "with namespace: the policy"},
+    [KEY_SHARED_ACCESS_KEY] = {.name = "shared_access_key", IN_STREAM(shared_access_key), .secret = true, TEXT(512),
+                               .meaning = "with namespace: the policy's key, best as ${file:PATH}"},
+    [KEY_CA_FILE] = {.name = "ca_file", IN_STREAM(stream.ca_file), PATH, .meaning = "PEM file of trusted authorities instead of the system's store"},
+    [KEY_CA_DIR] = {.name = "ca_dir", IN_STREAM(stream.ca_dir), PATH, .meaning = "directory of trusted authorities (c_rehash) instead of the system's store"},
+    [KEY_GROUP] = {.name = "group", IN_STREAM(stream.group), TEXT(63), .meaning = "group whose members may create rings in the stream's directory"},
+    [KEY_LINGER] = {.name = "linger_ms", IN_STREAM(stream.linger_ms), NUMBER(0, 60000), .unit = "ms", .standard = "5",
+                    .meaning = "how long a batch waits to be filled"},
+    [KEY_BATCH_BYTES] = {.name = "batch_bytes_max", IN_STREAM(stream.batch_bytes_max), .zero_is_none = true, BYTES(KIB, 64 * MIB), .standard = "0",
+                         .meaning = "largest batch; 0: what the link takes"},
+    [KEY_BATCH_COUNT] = {.name = "batch_count_max", IN_STREAM(stream.batch_count_max), NUMBER(0, 1000000), .unit = "events", .standard = "0",
+                         .meaning = "most events of a batch; 0: no limit"},
+    [KEY_INFLIGHT_BYTES] = {.name = "inflight_bytes_max", IN_STREAM(stream.inflight_bytes_max), BYTES(64 * KIB, 16 * GIB), .standard = "64 MiB",
+                            .meaning = "most bytes sent and not yet accepted, over all workers"},
+    [KEY_CONNECT_TIMEOUT] = {.name = "connect_timeout_seconds", IN_STREAM(stream.connect_timeout_seconds), NUMBER(1, 300), .unit = "s", .standard = "10",
+                             .meaning = "for the TCP connection to one address"},
+    [KEY_RETRY_BACKOFF] = {.name = "retry_backoff_ms", IN_STREAM(stream.retry_backoff_ms), NUMBER(1, 600000), .unit = "ms", .standard = "800",
+                           .meaning = "first wait after a failure, doubled with each further one"},
+    [KEY_RETRY_BACKOFF_MAX] = {.name = "retry_backoff_max_seconds", IN_STREAM(stream.retry_backoff_max_seconds), NUMBER(1, 3600), .unit = "s",
+                               .standard = "60", .meaning = "longest wait after a failure"},
+    [KEY_TOKEN] = {.name = "token_seconds", IN_STREAM(stream.token_seconds), NUMBER(5, 604800), .unit = "s", .standard = "3600",
+                   .meaning = "life of a token made from the key"},
+    [KEY_PARTITION_REFRESH] = {.name = "partition_refresh_seconds", IN_STREAM(stream.partition_refresh_seconds), NUMBER(1, 86400), .unit = "s",
+                               .standard = "300", .meaning = "how often the hub's partitions are read again"},
+};
+
+static const char *const net_names[] = {[NET_AUTO] = "auto", [NET_URING] = "uring", [NET_EPOLL] = "epoll"};
+
+static int text_set(const struct config_field *field, const char *value, char *to, char *why, size_t why_len);
+static int number_set(const struct config_field *field, const char *value, void *to);
+static int net_set(const char *value, enum net_kind *to);
+static const char *digits_take(const char *text, uint64_t *value);
+static uint64_t bytes_unit(const char *text);
+static unsigned name_distance(const char *left, const char *right);
+
+int config_field_set(const struct config_field *field, const char *value, void *base, char *why, size_t why_len)
+{
+    void *to = (char *)base + field->offset;
+    int error = 0;
+    switch (field->kind) {
+    case CONFIG_TEXT:
+    case CONFIG_PATH: return text_set(field, value, to, why, why_len);
+    case CONFIG_NUMBER:
+    case CONFIG_BYTES: error = number_set(field, value, to); break;
+    case CONFIG_NET: error = net_set(value, to); break;
+    case CONFIG_LEVELS:
+        error = strlen(value) < field->size ? log_check_levels(value) : -EINVAL;
+        if (error == 0)
+            strcpy(to, value);
+        break;
+    }
+    if (error != 0) {
+        char limits[160];
+        config_field_limits(field, limits, sizeof limits);
+        snprintf(why, why_len, "must be %s", limits);
+    }
+    return error;
+}
+
+void config_field_set_standards(enum config_section section, void *base)
+{
+    char why[160];
+    for (int key = 0; key < KEY_COUNT; key++)
+        if (config_fields[key].section == section && config_fields[key].standard != NULL)
+            config_field_set(&config_fields[key], config_fields[key].standard, base, why, sizeof why);
+}
+
+const struct config_field *config_field_find(enum config_section section, const char *name)
+{
+    for (int key = 0; key < KEY_COUNT; key++)
+        if (config_fields[key].section == section && strcmp(config_fields[key].name, name) == 0)
+            return &config_fields[key];
+    return NULL;
+}
+
+const char *config_field_near(enum config_section section, const char *name)
+{
+    const char *nearest = NULL;
+    unsigned least = 3; /* two slips of the finger */
+    for (int key = 0; key < KEY_COUNT; key++) {
+        if (config_fields[key].section != section)
+            continue;
+        unsigned distance = name_distance(config_fields[key].name, name);
+        if (distance < least && distance < strlen(config_fields[key].name) / 2) {
+            least = distance;
+            nearest = config_fields[key].name;
+        }
+    }
+    return nearest;
+}
+
+void config_field_limits(const struct config_field *field, char *to, size_t to_len)
+{
+    char least[32], most[32];
+    switch (field->kind) {
+    case CONFIG_TEXT: snprintf(to, to_len, "1 to %" PRIu64 " bytes of text", field->max); break;
+    case CONFIG_PATH: snprintf(to, to_len, "an absolute path of at most %" PRIu64 " bytes", field->max); break;
+    case CONFIG_NUMBER: snprintf(to, to_len, "a number from %" PRIu64 " to %" PRIu64, field->min, field->max); break;
+    case CONFIG_BYTES:
+        config_bytes_text(field->min, least, sizeof least);
+        config_bytes_text(field->max, most, sizeof most);
+        snprintf(to, to_len, "%sbytes (KiB, MiB, GiB, kB, MB, GB) from %s to %s", field->zero_is_none ? "0 or " : "", least, most);
+        break;
+    case CONFIG_NET: snprintf(to, to_len, "auto, uring or epoll"); break;
+    case CONFIG_LEVELS: snprintf(to, to_len, "error, warn, info, debug or trace, also by area: info, pool=debug"); break;
+    }
+}
+
+void config_bytes_text(uint64_t bytes, char *to, size_t to_len)
+{
+    if (bytes >= GIB && bytes % GIB == 0)
+        snprintf(to, to_len, "%" PRIu64 " GiB", bytes / GIB);
+    else if (bytes >= MIB && bytes % MIB == 0)
+        snprintf(to, to_len, "%" PRIu64 " MiB", bytes / MIB);
+    else if (bytes >= KIB && bytes % KIB == 0)
+        snprintf(to, to_len, "%" PRIu64 " KiB", bytes / KIB);
+    else
+        snprintf(to, to_len, "%" PRIu64, bytes);
+}
+
+static int text_set(const struct config_field *field, const char *value, char *to, char *why, size_t why_len)
+{
+    size_t len = strlen(value);
+    const char *wrong = NULL;
+    for (size_t i = 0; i < len; i++)
+        if (iscntrl((unsigned char)value[i]))
+            wrong = "holds a line break or another control character";
+    if (len == 0)
+        wrong = "is empty; leave the key out";
+    if (wrong == NULL && field->kind == CONFIG_PATH && value[0] != '/')
+        wrong = "must be an absolute path";
+    if (wrong == NULL && len <= field->max && len < field->size) {
+        memcpy(to, value, len + 1);
+        return 0;
+    }
+    if (wrong != NULL)
+        snprintf(why, why_len, "%s", wrong);
+    else
+        snprintf(why, why_len, "has %zu bytes, at most %" PRIu64 " are allowed", len, field->max);
+    return -EINVAL;
+}
+
+static int number_set(const struct config_field *field, const char *value, void *to)
+{
+    uint64_t number = 0, unit = 1;
+    const char *rest = digits_take(value, &number);
+    if (rest == NULL)
+        return -EINVAL;
+    if (*rest != '\0') {
+        unit = field->kind == CONFIG_BYTES ? bytes_unit(rest) : 0;
+        if (unit == 0 || number > UINT64_MAX / unit)
+            return -EINVAL;
+    }
+    number *= unit;
+    bool none = number == 0 && field->zero_is_none;
+    if (!none && (number < field->min || number > field->max))
+        return -EINVAL;
+    if (field->size == sizeof(uint64_t))
+        memcpy(to, &number, sizeof number);
+    else
+        *(uint32_t *)to = (uint32_t)number;
+    return 0;
+}
+
+static int net_set(const char *value, enum net_kind *to)
+{
+    for (size_t i = 0; i < sizeof net_names / sizeof *net_names; i++)
+        if (strcmp(net_names[i], value) == 0) {
+            *to = (enum net_kind)i;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+/* What follows the digits, or NULL: none, or more than 64 bits. */
+static const char *digits_take(const char *text, uint64_t *value)
+{
+    const char *at = text;
+    for (*value = 0; isdigit((unsigned char)*at); at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (*value > (UINT64_MAX - digit) / 10)
+            return NULL;
+        *value = *value * 10 + digit;
+    }
+    return at == text ? NULL : at;
+}
+
+/* 0: not a unit. */
+static uint64_t bytes_unit(const char *text)
+{
+    static const struct { const char *name; uint64_t bytes; } units[] = {
+        {"B", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", GIB}, {"kB", 1000}, {"MB", 1000000}, {"GB", 1000000000},
+    };
+    while (*text == ' ' || *text == '\t')
+        text++;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcasecmp(units[i].name, text) == 0)
+            return units[i].bytes;
+    return 0;
+}
+
+/* Levenshtein's distance without case; names are short. */
+static unsigned name_distance(const char *left, const char *right)
+{
+    enum { NAME_MAX_LEN = 40 };
+    unsigned row[NAME_MAX_LEN + 1];
+    size_t left_len = strlen(left), right_len = strlen(right);
+    if (left_len > NAME_MAX_LEN || right_len > NAME_MAX_LEN)
+        return NAME_MAX_LEN;
+    for (size_t i = 0; i <= left_len; i++)
+        row[i] = (unsigned)i;
+    for (size_t j = 1; j <= right_len; j++) {
+        unsigned diagonal = row[0];
+        row[0] = (unsigned)j;
+        for (size_t i = 1; i <= left_len; i++) {
+            unsigned changed = diagonal + (tolower((unsigned char)left[i - 1]) != tolower((unsigned char)right[j - 1]));
+            diagonal = row[i];
+            unsigned shorter = row[i] < row[i - 1] ? row[i] + 1 : row[i - 1] + 1;
+            row[i] = changed < shorter ? changed : shorter;
+        }
+    }
+    return row[left_len];
+}

@@ -1,0 +1,81 @@
+/* What the files of the configuration share: the table of fields, the draft that a file is read into, and the report of its errors. */
+#ifndef EHRING_CONFIG_INTERNAL_H
+#define EHRING_CONFIG_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "config.h"
+
+#define CONFIG_LINE_BYTES_MAX 4096u
+#define CONFIG_VALUE_BYTES_MAX 4096u      /* after the secrets are filled in */
+#define CONFIG_FILE_BYTES_MAX (1u << 20)
+#define CONFIG_BELL_PATH_BYTES_MAX 107u   /* sockaddr_un's */
+
+enum config_section { CONFIG_SECTION_NONE, CONFIG_SECTION_SHIPPER, CONFIG_SECTION_STREAM, CONFIG_SECTION_BAD };
+enum config_kind { CONFIG_TEXT, CONFIG_PATH, CONFIG_NUMBER, CONFIG_BYTES, CONFIG_NET, CONFIG_LEVELS };
+
+enum config_key { /* index into config_fields */
+    KEY_RINGS, KEY_WORKERS, KEY_NET, KEY_LOG_LEVEL, KEY_DRAIN,
+    KEY_HUB, KEY_CONNECTION_STRING, KEY_NAMESPACE, KEY_SHARED_ACCESS_KEY_NAME, KEY_SHARED_ACCESS_KEY, KEY_CA_FILE, KEY_CA_DIR, KEY_GROUP,
+    KEY_LINGER, KEY_BATCH_BYTES, KEY_BATCH_COUNT, KEY_INFLIGHT_BYTES, KEY_CONNECT_TIMEOUT, KEY_RETRY_BACKOFF, KEY_RETRY_BACKOFF_MAX,
+    KEY_TOKEN, KEY_PARTITION_REFRESH,
+    KEY_COUNT
+};
+
+struct config_field {
+    enum config_section section;
+    const char *name;
+    enum config_kind kind;
+    bool secret;         /* its value is in no message */
+    bool zero_is_none;   /* 0 is allowed below min and means: no limit of ours */
+    size_t offset, size; /* in struct config (shipper) or struct config_draft (stream) */
+    uint64_t min, max;
+    const char *unit;
+    const char *standard; /* the default as text, NULL: none */
+    const char *meaning;
+};
+extern const struct config_field config_fields[KEY_COUNT];
+
+struct config_draft { /* a stream while its section is read */
+    struct config_stream stream;
+    char connection_string[CONFIG_VALUE_BYTES_MAX + 1];
+    char namespace_host[320];
+    char shared_access_key_name[257];
+    char shared_access_key[513];
+    unsigned section_line;
+    unsigned line[KEY_COUNT]; /* 0: the key is not in the file */
+};
+
+struct config_report {
+    const char *path;
+    FILE *to;
+    unsigned error_count;
+};
+/* `FILE:LINE: KEY: …`; key NULL: left out. */
+void config_complain(struct config_report *report, unsigned line, const char *key, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void config_warn(struct config_report *report, unsigned line, const char *key, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Puts `value` into the field's place behind `base`. 0, or -EINVAL with a sentence that names what is allowed and does not hold the value. */
+int config_field_set(const struct config_field *field, const char *value, void *base, char *why, size_t why_len);
+void config_field_set_standards(enum config_section section, void *base);
+/* The field, or NULL. */
+const struct config_field *config_field_find(enum config_section section, const char *name);
+/* The name in this section that `name` may have been meant to be, or NULL. */
+const char *config_field_near(enum config_section section, const char *name);
+/* "a number from 1 to 16" */
+void config_field_limits(const struct config_field *field, char *to, size_t to_len);
+void config_bytes_text(uint64_t bytes, char *to, size_t to_len); /* "64 MiB" */
+
+/* Replaces ${env:NAME}, ${file:PATH} and ${credential:NAME}. Returns how many there were, or -EINVAL with a sentence. A world-readable file is told in `warning`,
+ * else it is empty. `to` may hold secrets afterwards. */
+int config_secret_expand(const char *value, char *to, size_t cap, char *why, size_t why_len, char *warning, size_t warning_len);
+
+/* Reads all sections; drafts[CONFIG_STREAMS_MAX] is the caller's. Errors go to the report. 0, or -errno: the file cannot be read. */
+int config_parse(const char *path, struct config *config, struct config_draft *drafts, struct config_report *report);
+/* Checks a draft as a whole and finishes draft->stream. */
+void config_stream_finish(const struct config *config, struct config_draft *draft, struct config_report *report);
+
+#endif
