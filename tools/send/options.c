@@ -83,6 +83,7 @@ static const struct option long_options[] = {
 };
 
 static const char *read_option(struct send_options *o, enum letter letter, const char *text);
+static const char **text_place(struct send_options *o, enum letter letter);
 static const char *read_sizes(struct send_options *o, enum letter letter, const char *text);
 static const char *check(const struct send_options *o);
 static bool read_number(const char *text, uint64_t max, uint64_t *number);
@@ -113,7 +114,13 @@ enum send_parse send_options_read(struct send_options *o, int argc, char **argv)
 
 static const char *read_option(struct send_options *o, enum letter letter, const char *text)
 {
-    switch (letter) {
+    const char **place = text_place(o, letter);
+
+    if (place) {
+        *place = text;
+        return NULL;
+    }
+    switch ((int)letter) {
     case LINES:
         o->cut = SEND_LINES;
         return NULL;
@@ -129,26 +136,8 @@ static const char *read_option(struct send_options *o, enum letter letter, const
         return set_key(o, SEND_KEY_JSON, text);
     case KEY_REGEX:
         return set_key(o, SEND_KEY_REGEX, text);
-    case PARTITION_ID:
-        o->partition_id = text;
-        return NULL;
-    case CONTENT_TYPE:
-        o->content_type = text;
-        return NULL;
-    case NUMBER_PROPERTY:
-        o->number_property = text;
-        return NULL;
-    case STREAM:
-        o->stream = text;
-        return NULL;
-    case RINGS:
-        o->rings_dir = text;
-        return NULL;
     case MAKE_STREAM_DIR:
         o->make_stream_dir = true;
-        return NULL;
-    case NAME:
-        o->name = text;
         return NULL;
     case MESSAGE_ID_POSITION:
         o->message_id_position = true;
@@ -156,26 +145,25 @@ static const char *read_option(struct send_options *o, enum letter letter, const
     case DIRECT:
         o->way = SEND_DIRECT;
         return NULL;
-    case CONNECTION_STRING_FILE:
-        o->connection_string_file = text;
-        return NULL;
-    case HUB:
-        o->hub = text;
-        return NULL;
-    case CA_FILE:
-        o->ca_file = text;
-        return NULL;
-    case RATE:
-    case REPEAT:
-    case CAPACITY:
-    case WAIT_MS:
-    case FLUSH_MS:
-    case TIMEOUT_MS:
-        return read_sizes(o, letter, text);
-    case HELP:
-        break;
     }
-    return NULL;
+    return read_sizes(o, letter, text);
+}
+
+/* Where an option that is a text belongs; NULL: it is none. */
+static const char **text_place(struct send_options *o, enum letter letter)
+{
+    const char **const places[] = {[PARTITION_ID] = &o->partition_id,
+                                   [CONTENT_TYPE] = &o->content_type,
+                                   [NUMBER_PROPERTY] = &o->number_property,
+                                   [STREAM] = &o->stream,
+                                   [RINGS] = &o->rings_dir,
+                                   [NAME] = &o->name,
+                                   [CONNECTION_STRING_FILE] = &o->connection_string_file,
+                                   [HUB] = &o->hub,
+                                   [CA_FILE] = &o->ca_file,
+                                   [HELP] = NULL};
+
+    return places[letter];
 }
 
 static const char *read_sizes(struct send_options *o, enum letter letter, const char *text)
