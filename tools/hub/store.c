@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SEGMENT_BYTES_FIRST = 64 << 10 };
+
 struct head {
 	int64_t seq, time_ms;
 	uint64_t offset;
@@ -14,6 +16,7 @@ struct head {
 
 static bool fits(const struct hub_log *log, size_t len);
 static void segment_add(struct hub_log *log, size_t cap);
+static size_t segment_cap(const struct hub_log *log, size_t len, size_t segment_bytes);
 static size_t record_len(size_t event_len, size_t key_len);
 static bool wanted(const struct hub_record *r, const struct hub_position *at);
 static bool segment_is_before(const struct hub_segment *s, const struct hub_position *at);
@@ -22,9 +25,7 @@ size_t hub_log_growth(const struct hub_log *log, size_t event_len, size_t key_le
 {
 	size_t len = record_len(event_len, key_len);
 
-	if (fits(log, len))
-		return 0;
-	return len > segment_bytes ? len : segment_bytes;
+	return fits(log, len) ? 0 : segment_cap(log, len, segment_bytes);
 }
 
 void hub_log_append(struct hub_log *log, const struct hub_record *r, size_t segment_bytes)
@@ -33,7 +34,7 @@ void hub_log_append(struct hub_log *log, const struct hub_record *r, size_t segm
 	struct head head = { log->next_seq, r->time_ms, log->next_offset, r->key_len, r->event_len };
 
 	if (!fits(log, len))
-		segment_add(log, len > segment_bytes ? len : segment_bytes);
+		segment_add(log, segment_cap(log, len, segment_bytes));
 	struct hub_segment *s = &log->segments[log->segment_count - 1];
 	if (s->event_count == 0) {
 		s->first_seq = head.seq;
@@ -145,6 +146,17 @@ static void segment_add(struct hub_log *log, size_t cap)
 	}
 	log->segments[log->segment_count] = (struct hub_segment){ .bytes = hub_realloc(NULL, cap), .cap = cap };
 	log->segment_count++;
+}
+
+/* The first ones of a partition are small, for hubs that see little. */
+static size_t segment_cap(const struct hub_log *log, size_t len, size_t segment_bytes)
+{
+	uint64_t no = log->first_no + log->segment_count;
+	size_t cap = no < 10 ? (size_t)SEGMENT_BYTES_FIRST << no : segment_bytes;
+
+	if (cap > segment_bytes)
+		cap = segment_bytes;
+	return len > cap ? len : cap;
 }
 
 static size_t record_len(size_t event_len, size_t key_len)
