@@ -10,7 +10,7 @@
 
 #define RINGS_DIR_DEFAULT "/dev/shm/ehring"
 
-static _Thread_local char open_error[PATH_MAX + 256];
+static _Thread_local char open_error[512]; /* a sentence about a longer path is cut */
 
 static int open_ring(const struct ehring_options *options, struct ehring **out);
 static int check_options(const struct ehring_options *options);
