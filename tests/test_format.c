@@ -89,7 +89,7 @@ static void script_make(void)
     SAME(0, "\0\x53\x14\xc0\x10\x04\x43\x43\xa0\x09" "ABCDEFGHI" "\x43");
     SAME(0, "\0\x53\x14\xc0\x10\x04\x43\x43\xa0\x08" "ABCDEFGH" "\x40");                /* no format */
     SAME(0, "\0\x53\x14\xc0\x10\x04\x43\x43\xa0\x08" "ABCDEFGH" "\x70\x80\x01\x37\x00"); /* has one already */
-    SAME(0, "\0\x53\x14\xc0\x10\x03\x43\x43\xa0\x08" "ABCDEFGH");                       /* ends with the tag */
+    SAME(0, "\0\x53\x14\xc0\x10\x03\x43\x43\xa0\x08" "ABCDEFGH" "\x43payload");      /* the list ends with the tag */
     SAME(0, "\0\x53\x14\xc0\x10\x04\x43\x43\x40\x43" "payload");
     SAME(0, "\0\x53\x15\xc0\x10\x04\x43\x43" BATCH_BEFORE); /* another performative */
     SAME(0, "\0\x53\x14\x45");
