@@ -41,6 +41,7 @@ extern "C" {
 #define EHRING_PARTITION_ID_END 2032u      /* partition ids are decimal numbers below this */
 #define EHRING_PROPERTIES_MAX 256u         /* user properties of one event */
 #define EHRING_PROPERTY_NAME_BYTES_MAX 255u
+#define EHRING_TRACEPARENT_BYTES_MAX 255u
 #define EHRING_META_BYTES_MAX 65528u       /* all optional fields and properties of one event, with 8 bytes of overhead each */
 #define EHRING_NAME_BYTES_MAX 63u          /* stream and ring names */
 #define EHRING_THREAD_STREAMS_MAX 8u       /* streams that one thread may use through ehring_post() */
@@ -70,8 +71,8 @@ enum ehring_error {
     EHRING_E_KEY_AND_PARTITION = -1002,    /* an event has a partition key or a partition id, never both */
     EHRING_E_PARTITION_ID = -1003,         /* not a decimal number below EHRING_PARTITION_ID_END */
     EHRING_E_PROPERTY = -1004,             /* name missing, too long, twice or not UTF-8; type unknown; value missing or not UTF-8 */
-    EHRING_E_TEXT_NOT_UTF8 = -1005,        /* content type, message id, correlation id, schema version or traceparent */
-    EHRING_E_META_TOO_LARGE = -1006,       /* over EHRING_META_BYTES_MAX */
+    EHRING_E_TEXT_NOT_UTF8 = -1005,        /* message id, correlation id, schema version, traceparent; a content type that is not ASCII */
+    EHRING_E_META_TOO_LARGE = -1006,       /* over EHRING_META_BYTES_MAX, or a traceparent over EHRING_TRACEPARENT_BYTES_MAX */
     EHRING_E_NOT_RESERVED = -1007,         /* commit or discard without a reservation */
     EHRING_E_THREAD_STREAMS = -1008,       /* this thread uses EHRING_THREAD_STREAMS_MAX other streams already */
 };
@@ -197,7 +198,7 @@ struct ehring_event {
     const char *key;
     size_t key_len;             /* bytes; 0: up to the NUL */
     const char *partition_id;   /* "3": this partition and no other; decimal, below EHRING_PARTITION_ID_END; not together with a key */
-    const char *content_type;   /* application/json */
+    const char *content_type;   /* application/json; ASCII */
     const char *message_id;
     const char *correlation_id;
     const char *schema_version;

@@ -20,6 +20,8 @@ struct value {
 };
 
 static int put_text(struct out *out, enum ring_meta_tag tag, const char *text);
+static int check_ascii(const char *text);
+static int check_short(const char *text);
 static int put_properties(struct out *out, const struct ehring_event *event);
 static int put_property(struct out *out, const struct ehring_property *property);
 static int property_value(const struct ehring_property *property, struct value *value);
@@ -32,7 +34,8 @@ int meta_build(const struct ehring_event *event, uint8_t *meta, uint32_t *meta_l
     struct out out = {.bytes = meta};
     int err;
 
-    if ((err = put_text(&out, RING_META_CONTENT_TYPE, event->content_type)) ||
+    if ((err = check_ascii(event->content_type)) || (err = check_short(event->traceparent)) ||
+        (err = put_text(&out, RING_META_CONTENT_TYPE, event->content_type)) ||
         (err = put_text(&out, RING_META_MESSAGE_ID, event->message_id)) ||
         (err = put_text(&out, RING_META_CORRELATION_ID, event->correlation_id)) ||
         (err = put_text(&out, RING_META_SCHEMA_VERSION, event->schema_version)) ||
@@ -54,6 +57,21 @@ static int put_text(struct out *out, enum ring_meta_tag tag, const char *text)
     if (utf8_count(text, len) < 0)
         return EHRING_E_TEXT_NOT_UTF8;
     return put_tlv(out, (struct ring_tlv){.tag = (uint8_t)tag, .type = RING_TYPE_STRING, .value_len = (uint32_t)len}, NULL, text);
+}
+
+/* On the wire a content type is a symbol, which is ASCII. */
+static int check_ascii(const char *text)
+{
+    for (; text && *text; text++)
+        if ((unsigned char)*text >= 0x80)
+            return EHRING_E_TEXT_NOT_UTF8;
+    return 0;
+}
+
+/* On the wire it is there twice, under the name of the standard and under that of the SDKs: RING_ENVELOPE_BYTES has room for one of this length. */
+static int check_short(const char *text)
+{
+    return text && strnlen(text, EHRING_TRACEPARENT_BYTES_MAX + 1) > EHRING_TRACEPARENT_BYTES_MAX ? EHRING_E_META_TOO_LARGE : 0;
 }
 
 static int put_properties(struct out *out, const struct ehring_event *event)

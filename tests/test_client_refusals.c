@@ -94,6 +94,8 @@ Test(client_refuses, texts_that_are_not_utf8)
     rig_open(&rig, (struct ehring_options){0});
     expect_refused(&rig, send_event(&rig, (struct ehring_event){.content_type = "\xff"}), EHRING_E_TEXT_NOT_UTF8,
                    EHRING_REFUSED_TEXT_NOT_UTF8);
+    expect_refused(&rig, send_event(&rig, (struct ehring_event){.content_type = "text/\xc3\xa9"}), EHRING_E_TEXT_NOT_UTF8,
+                   EHRING_REFUSED_TEXT_NOT_UTF8);
     expect_refused(&rig, send_event(&rig, (struct ehring_event){.message_id = "\xff"}), EHRING_E_TEXT_NOT_UTF8, EHRING_REFUSED_TEXT_NOT_UTF8);
     expect_refused(&rig, send_event(&rig, (struct ehring_event){.traceparent = "\xff"}), EHRING_E_TEXT_NOT_UTF8, EHRING_REFUSED_TEXT_NOT_UTF8);
     rig_close(&rig);
@@ -147,6 +149,11 @@ Test(client_refuses, optional_fields_of_more_than_64_kib_but_takes_what_just_fit
     expect_refused(&rig, send_event(&rig, (struct ehring_event){.properties = two, .property_count = 2}), EHRING_E_META_TOO_LARGE,
                    EHRING_REFUSED_META_TOO_LARGE);
     expect_refused(&rig, send_event(&rig, (struct ehring_event){.message_id = big}), EHRING_E_META_TOO_LARGE, EHRING_REFUSED_META_TOO_LARGE);
+    big[256] = 0;
+    expect_refused(&rig, send_event(&rig, (struct ehring_event){.traceparent = big}), EHRING_E_META_TOO_LARGE, EHRING_REFUSED_META_TOO_LARGE);
+    big[255] = 0;
+    cr_expect_eq(send_event(&rig, (struct ehring_event){.traceparent = big}), 0);
+    rig_expect(&rig, "x", 1, NULL);
     property.len--;
     cr_expect_eq(send_property(&rig, property), 0);
     rig_expect(&rig, "x", 1, NULL);
