@@ -73,6 +73,7 @@ static void add_ring(cJSON *object, const struct stat_look *look)
         add_number(object, "gating_lane", (uint64_t)look->lag.gating_lane);
 }
 
+/* By its name; a table that has the name twice gets "name#2". */
 static void add_line(cJSON *lines, const struct stat_look *look, const struct ring_stat_desc *line)
 {
     static const char *const kind[] = {[RING_STAT_COUNTER] = "counter",
@@ -80,7 +81,13 @@ static void add_line(cJSON *lines, const struct stat_look *look, const struct ri
                                        [RING_STAT_POSITION] = "position",
                                        [RING_STAT_HISTOGRAM] = "histogram"};
     char name[STAT_LABEL_BYTES];
-    cJSON *object = cJSON_AddObjectToObject(lines, stat_label(line->name, sizeof(line->name), name));
+    cJSON *object;
+
+    stat_label(line->name, sizeof(line->name), name);
+    size_t len = strlen(name);
+    for (unsigned again = 2; cJSON_GetObjectItemCaseSensitive(lines, name); again++)
+        snprintf(name + len, sizeof(name) - len, "#%u", again);
+    object = cJSON_AddObjectToObject(lines, name);
 
     cJSON_AddStringToObject(object, "kind", line->kind < sizeof(kind) / sizeof(kind[0]) && kind[line->kind] ? kind[line->kind] : "unknown");
     add_label(object, "unit", line->unit, sizeof(line->unit));

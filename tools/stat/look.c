@@ -10,7 +10,10 @@
 #include "ringbuf/ring.h"
 #include "ringbuf/ring_order.h"
 
+enum { LINES_MAX = 1024, VALUES_MAX = 4096 }; /* far more than any of our tables has; a hostile one must not cost gigabytes */
+
 static int look_at_ring(struct stat_look *look, const char *name);
+static int check_table(struct stat_look *look);
 static void read_lag(struct stat_look *look);
 static int gating_lane(const struct ring_shipper *shipper, uint32_t lane_count, uint64_t write_pos);
 
@@ -28,6 +31,8 @@ int stat_look(struct stat_look *look, const char *rings_dir, const struct stat_f
     err = file->is_ring ? look_at_ring(look, file->name) : 0;
     if (!err)
         err = ring_stat_view_open(look->path, &look->view, look->why, sizeof(look->why));
+    if (!err)
+        err = check_table(look);
     if (err == -ENOENT)
         return err;
     if (err && !look->why[0])
@@ -56,6 +61,20 @@ const char *stat_label(const char *text, size_t cap, char label[STAT_LABEL_BYTES
         label[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
     label[len] = '\0';
     return label;
+}
+
+static int check_table(struct stat_look *look)
+{
+    if (look->view.count > LINES_MAX) {
+        snprintf(look->why, sizeof(look->why), "its table has %u lines, the limit is %d", look->view.count, LINES_MAX);
+        return -EBADMSG;
+    }
+    for (uint32_t i = 0; i < look->view.count; i++)
+        if (look->view.table[i].count > VALUES_MAX) {
+            snprintf(look->why, sizeof(look->why), "line %u of its table has %u values, the limit is %d", i, look->view.table[i].count, VALUES_MAX);
+            return -EBADMSG;
+        }
+    return 0;
 }
 
 static int look_at_ring(struct stat_look *look, const char *name)
