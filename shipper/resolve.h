@@ -30,4 +30,7 @@ struct resolve_query {
 void resolve_begin(struct resolver *resolver, struct resolve_query *query);
 enum resolve_state resolve_state(const struct resolve_query *query);
 
+/* Takes the internet addresses of a list into the query, in the list's order within a family, the families by turns. Their count. Pure. */
+int resolve_take_addresses(struct resolve_query *query, const struct addrinfo *list);
+
 #endif
