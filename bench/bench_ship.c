@@ -1,0 +1,229 @@
+/* `ehring-bench ship`: what one shipper carries from rings into a hub on this machine, and what it costs. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "bench/machine.h"
+#include "bench/options.h"
+#include "bench/scratch.h"
+#include "bench/ship_report.h"
+
+static const char usage[] = "usage: ehring-bench ship [OPTION]...\n"
+                            "Starts ehring-hub --sink and ehring-shipper with directories of their own, measures, and ends them. Prints, "
+                            "never judges by its exit status.\n"
+                            "  --size BYTES            payload of an event, 16 to 1000K; default 256\n"
+                            "  --keys N                different partition keys, 0: unkeyed; default 0\n"
+                            "  --producers N           threads with a ring each; default 1\n"
+                            "  --ring-bytes BYTES      size of a ring; default 8M\n"
+                            "  --workers N             of the shipper, 1 to 16; default 1\n"
+                            "  --net KIND              auto, uring or epoll; default auto\n"
+                            "  --transport KIND        tls or plain; default tls\n"
+                            "  --partitions N          of the hub; default 4\n"
+                            "  --linger-ms N           the shipper's linger_ms; default 5\n"
+                            "  --delay-ms N            the hub answers so much later: a simulated round trip; default 0\n"
+                            "  --warmup N              seconds before the load is measured; default 1\n"
+                            "  --seconds N             length of the load phase, 0: none; default 5\n"
+                            "  --events N              end the load phase after N accepted events\n"
+                            "  --rate N                events per second of the latency phase; default 10000\n"
+                            "  --latency-seconds N     length of the latency phase, 0: none; default 3\n"
+                            "  --idle-seconds N        length of the phase with nothing to do, 0: none; default 5\n"
+                            "  --floor-seconds N       for each of the floors, 0: none; default 1\n"
+                            "  --json FILE             write the figures to FILE too\n";
+
+enum kind { NUMBER, NET, TRANSPORT, TEXT, HELP };
+
+struct field { /* one option; `to32` or `to64` takes the number */
+    const char *name;
+    enum kind kind;
+    uint32_t *to32;
+    uint64_t *to64;
+    uint64_t min;
+    uint64_t max;
+};
+
+static const char *const net_names[] = {"auto", "uring", "epoll", NULL};
+
+static int read_options(int argc, char *argv[], struct ship_options *options);
+static int set_field(const struct field *field, const char *text, struct ship_options *options);
+static int run(const struct ship_options *options, struct rig *rig, cJSON *json);
+static int run_floor(const struct ship_options *options, struct machine_floor *floor, cJSON *json);
+static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, cJSON *json);
+static int run_latency(const struct ship_options *options, struct rig *rig, cJSON *json);
+static int run_idle(const struct ship_options *options, struct rig *rig, cJSON *json);
+
+int bench_ship(int argc, char *argv[])
+{
+    struct ship_options options;
+    struct rig rig = {.hub = CHILD_NONE, .shipper = CHILD_NONE};
+    cJSON *report;
+    int err, status;
+
+    status = read_options(argc, argv, &options);
+    if (status != BENCH_GO_ON)
+        return status;
+    scratch_catch_signals();
+    report = cJSON_CreateObject();
+    cJSON_AddStringToObject(report, "bench", "ship");
+    err = run(&options, &rig, report);
+    rig_stop(&rig);
+    if (!err && options.json_path)
+        err = machine_write_report(options.json_path, report, argc, argv);
+    cJSON_Delete(report);
+    return err ? 1 : 0;
+}
+
+static int read_options(int argc, char *argv[], struct ship_options *o)
+{
+    const struct field fields[] = {
+        {.name = "size", .to32 = &o->load.event_len, .min = 16, .max = 1000u << 10},
+        {.name = "keys", .to32 = &o->load.key_count, .max = 1000000},
+        {.name = "producers", .to32 = &o->load.producer_count, .min = 1, .max = LOAD_PRODUCERS_MAX},
+        {.name = "ring-bytes", .to64 = &o->load.ring_bytes, .min = RING_CAPACITY_MIN, .max = UINT64_C(1) << 30},
+        {.name = "workers", .to32 = &o->rig.workers, .min = 1, .max = RING_LANES_MAX},
+        {.name = "net", .kind = NET},
+        {.name = "transport", .kind = TRANSPORT},
+        {.name = "partitions", .to32 = &o->rig.partitions, .min = 1, .max = 1024},
+        {.name = "linger-ms", .to32 = &o->rig.linger_ms, .max = 60000},
+        {.name = "delay-ms", .to32 = &o->rig.delay_ms, .max = 10000},
+        {.name = "warmup", .to32 = &o->warmup_seconds, .max = 3600},
+        {.name = "seconds", .to32 = &o->seconds, .max = 86400},
+        {.name = "events", .to64 = &o->events_max, .min = 1, .max = UINT64_C(1) << 50},
+        {.name = "rate", .to64 = &o->latency_rate, .min = 1, .max = 10000000},
+        {.name = "latency-seconds", .to32 = &o->latency_seconds, .max = 86400},
+        {.name = "idle-seconds", .to32 = &o->idle_seconds, .max = 86400},
+        {.name = "floor-seconds", .to32 = &o->floor_seconds, .max = 60},
+        {.name = "json", .kind = TEXT},
+        {.name = "help", .kind = HELP},
+    };
+    enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
+    struct option names[FIELDS + 1] = {0};
+    int option, err = 0;
+
+    *o = (struct ship_options){
+        .rig = {.workers = 1, .net = "auto", .transport = RIG_TLS, .partitions = 4, .linger_ms = 5},
+        .load = {.stream = RIG_STREAM, .event_len = 256, .producer_count = 1, .ring_bytes = UINT64_C(8) << 20},
+        .warmup_seconds = 1,
+        .seconds = 5,
+        .floor_seconds = 1,
+        .latency_seconds = 3,
+        .latency_rate = 10000,
+        .idle_seconds = 5,
+    };
+    for (int i = 0; i < FIELDS; i++)
+        names[i] = (struct option){fields[i].name, fields[i].kind == HELP ? no_argument : required_argument, NULL, i};
+    while (!err && (option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        if (option >= 0 && option < FIELDS && fields[option].kind == HELP) {
+            fputs(usage, stdout);
+            return 0;
+        }
+        err = option >= 0 && option < FIELDS ? set_field(&fields[option], optarg, o) : -EINVAL;
+    }
+    while (o->load.ring_bytes / RING_RECORD_SHARE < o->load.event_len + 64u) /* room for head, key and time */
+        o->load.ring_bytes *= 2;
+    if (!err && optind == argc)
+        return BENCH_GO_ON;
+    fputs("ehring-bench ship --help lists the options\n", stderr);
+    return 2;
+}
+
+static int set_field(const struct field *field, const char *text, struct ship_options *options)
+{
+    uint64_t number = 0;
+    uint32_t choice = 0;
+    char name[32];
+    int err = 0;
+
+    snprintf(name, sizeof(name), "--%s", field->name);
+    switch (field->kind) {
+    case NUMBER:
+        err = options_number(name, text, field->min, field->max, &number);
+        if (!err && field->to32)
+            *field->to32 = (uint32_t)number;
+        else if (!err)
+            *field->to64 = number;
+        return err;
+    case NET:
+        err = options_choice(name, text, net_names, &choice);
+        options->rig.net = net_names[choice];
+        return err;
+    case TRANSPORT:
+        err = options_choice(name, text, rig_transport_names, &choice);
+        options->rig.transport = (enum rig_transport)choice;
+        return err;
+    case TEXT:
+        options->json_path = text;
+        return 0;
+    case HELP:
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* The floors come first, while nothing else runs. */
+static int run(const struct ship_options *options, struct rig *rig, cJSON *json)
+{
+    struct machine_floor floor = {0};
+    int err = 0;
+
+    ship_report_setup(options, json);
+    if (options->floor_seconds)
+        err = run_floor(options, &floor, json);
+    if (!err)
+        err = rig_start(&options->rig, rig);
+    if (!err && options->seconds)
+        err = run_load(options, rig, &floor, json);
+    if (!err && options->latency_seconds)
+        err = run_latency(options, rig, json);
+    if (!err && options->idle_seconds)
+        err = run_idle(options, rig, json);
+    return err;
+}
+
+static int run_floor(const struct ship_options *options, struct machine_floor *floor, cJSON *json)
+{
+    int err = machine_floor_measure(options->floor_seconds, options->load.event_len, floor);
+
+    if (!err)
+        ship_report_floor(options, floor, json);
+    return err;
+}
+
+static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, cJSON *json)
+{
+    struct load_options load = options->load;
+    struct phase_load figures;
+    int err;
+
+    load.rings_dir = rig->rings_dir;
+    err = phase_run_load(rig, &load, options->warmup_seconds, options->seconds, options->events_max, &figures);
+    if (!err)
+        ship_report_load(options, floor, &figures, json);
+    return err;
+}
+
+static int run_latency(const struct ship_options *options, struct rig *rig, cJSON *json)
+{
+    struct load_options load = options->load;
+    struct phase_latency figures;
+    int err;
+
+    load.rings_dir = rig->rings_dir;
+    load.rate = options->latency_rate;
+    err = phase_run_latency(rig, &load, options->latency_seconds, &figures);
+    if (!err)
+        ship_report_latency(options, &figures, json);
+    return err;
+}
+
+static int run_idle(const struct ship_options *options, struct rig *rig, cJSON *json)
+{
+    struct phase_idle figures;
+    int err = phase_run_idle(rig, options->rig.workers, options->idle_seconds, &figures);
+
+    if (!err)
+        ship_report_idle(options, &figures, json);
+    return err;
+}

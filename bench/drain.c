@@ -1,0 +1,174 @@
+/* A lane that drains while the producer writes: a thread on another core that does with a ring what a worker of the shipper does.
+ * It is a thread and not a process: what it costs the writer comes from the other core's cache, and that does not know the difference. */
+#include "bench/drain.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "bench/measure.h"
+#include "ringbuf/ring_order.h"
+
+#define BATCH_BUFFER_BYTES (1u << 20) /* as much as a full batch */
+#define ACK_SHARE 16u
+
+enum drain_state { DRAIN_IDLE, DRAIN_RUNNING, DRAIN_ENDING, DRAIN_QUIT };
+
+struct drain {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    _Atomic uint32_t state; /* enum drain_state; changed under the lock, looked at without it between passes */
+    struct subject *subject;
+    uint32_t pass_us;
+    int err;
+    uint8_t *batch;
+    size_t batch_len;
+    uint64_t acked_pos;
+    struct ring_walk walk;
+};
+
+static void *drain_main(void *argument);
+static void drain_ring(struct drain *drain);
+static int drain_pass(struct drain *drain);
+static int take_record(struct drain *drain, const struct ring_record *record);
+static void set_state(struct drain *drain, enum drain_state state);
+static void wait_while(struct drain *drain, enum drain_state state);
+
+int drain_open(uint32_t pass_us, struct drain **out)
+{
+    struct drain *drain = calloc(1, sizeof(*drain));
+    int err = -ENOMEM;
+
+    *out = NULL;
+    if (!drain)
+        return -ENOMEM;
+    drain->batch = calloc(1, BATCH_BUFFER_BYTES);
+    if (!drain->batch)
+        goto out;
+    drain->pass_us = pass_us;
+    pthread_mutex_init(&drain->lock, NULL);
+    pthread_cond_init(&drain->changed, NULL);
+    err = -pthread_create(&drain->thread, NULL, drain_main, drain);
+    if (!err)
+        *out = drain;
+out:
+    if (err) {
+        free(drain->batch);
+        free(drain);
+    }
+    return err;
+}
+
+void drain_close(struct drain *drain)
+{
+    if (!drain)
+        return;
+    set_state(drain, DRAIN_QUIT);
+    pthread_join(drain->thread, NULL);
+    pthread_cond_destroy(&drain->changed);
+    pthread_mutex_destroy(&drain->lock);
+    free(drain->batch);
+    free(drain);
+}
+
+void drain_begin(struct drain *drain, struct subject *subject)
+{
+    drain->subject = subject;
+    drain->err = 0;
+    drain->acked_pos = subject->lane.walk_pos;
+    set_state(drain, DRAIN_RUNNING);
+}
+
+int drain_end(struct drain *drain)
+{
+    set_state(drain, DRAIN_ENDING);
+    wait_while(drain, DRAIN_ENDING);
+    return drain->err;
+}
+
+static void *drain_main(void *argument)
+{
+    struct drain *drain = argument;
+
+    measure_pin(MEASURE_CORE_READER);
+    measure_sharpen_timers();
+    for (;;) {
+        wait_while(drain, DRAIN_IDLE);
+        if (order_flag_get(&drain->state) == DRAIN_QUIT)
+            return NULL;
+        drain_ring(drain);
+        set_state(drain, DRAIN_IDLE);
+    }
+}
+
+/* Passes until the writer says that nothing follows; the pass that begins after that takes the rest. */
+static void drain_ring(struct drain *drain)
+{
+    bool last = false;
+
+    while (!last) {
+        last = order_flag_get(&drain->state) != DRAIN_RUNNING;
+        if (!drain->err)
+            drain->err = drain_pass(drain);
+        if (drain->err)
+            subject_free_all(drain->subject); /* or the writer would wait for ever */
+        if (!last)
+            measure_sleep_until_ns(measure_now_ns() + drain->pass_us * INT64_C(1000));
+    }
+}
+
+static int drain_pass(struct drain *drain)
+{
+    struct ring_lane *lane = &drain->subject->lane;
+    uint64_t write_pos = 0;
+
+    if (ring_lane_look(lane, &write_pos))
+        return -EBADMSG;
+    while (lane->walk_pos != write_pos) {
+        int count = ring_walk(lane->ring, &lane->walk_pos, write_pos, &drain->walk);
+
+        for (int i = 0; i < count; i++)
+            if (take_record(drain, &drain->walk.record[i]))
+                return -EBADMSG;
+        if (count < 0)
+            return count;
+        if (lane->walk_pos - drain->acked_pos >= drain->subject->capacity / ACK_SHARE || lane->walk_pos == write_pos) {
+            ring_lane_ack(lane, lane->walk_pos, lane->walk_pos);
+            drain->acked_pos = lane->walk_pos;
+        }
+    }
+    return 0;
+}
+
+/* What the shipper's encoder does: looks at the head again, copies the payload behind the one before. */
+static int take_record(struct drain *drain, const struct ring_record *record)
+{
+    struct ring_parts parts;
+    uint8_t meta[64];
+    int err = ring_record_parts(drain->subject->ring, record->pos, record->len, &parts, meta, sizeof(meta));
+
+    if (err)
+        return err;
+    if (parts.payload_len > BATCH_BUFFER_BYTES - drain->batch_len)
+        drain->batch_len = 0;
+    err = ring_copy(drain->subject->ring, parts.payload_pos, drain->batch + drain->batch_len, parts.payload_len);
+    drain->batch_len += parts.payload_len;
+    return err;
+}
+
+static void set_state(struct drain *drain, enum drain_state state)
+{
+    pthread_mutex_lock(&drain->lock);
+    order_flag_set(&drain->state, state);
+    pthread_cond_broadcast(&drain->changed);
+    pthread_mutex_unlock(&drain->lock);
+}
+
+static void wait_while(struct drain *drain, enum drain_state state)
+{
+    pthread_mutex_lock(&drain->lock);
+    while (order_flag_get(&drain->state) == (uint32_t)state)
+        pthread_cond_wait(&drain->changed, &drain->lock);
+    pthread_mutex_unlock(&drain->lock);
+}

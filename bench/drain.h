@@ -1,0 +1,21 @@
+/* A lane that drains while the producer writes: a thread on another core that does with a ring what a worker of the shipper does. */
+#ifndef BENCH_DRAIN_H
+#define BENCH_DRAIN_H
+
+#include <stdint.h>
+
+#include "bench/subject.h"
+
+struct drain;
+
+/* Starts the thread; it sleeps until drain_begin. `pass_us`: between two passes. 0 or -errno. drain_close ends it. */
+int drain_open(uint32_t pass_us, struct drain **out);
+void drain_close(struct drain *drain);
+
+/* From here on the thread owns the subject's lane: in passes it looks at write_pos once, walks the heads up to it, copies each payload out,
+ * acks every sixteenth of the ring, and comes back after pass_us. */
+void drain_begin(struct drain *drain, struct subject *subject);
+/* Returns when the ring is empty and the lane is the caller's again. 0, or -EBADMSG if a record could not be read. */
+int drain_end(struct drain *drain);
+
+#endif

@@ -1,0 +1,57 @@
+/* The ring's bench for one event size: everything that is compared stands side by side, and one slice of any row can be run at any time. */
+#ifndef BENCH_LAB_H
+#define BENCH_LAB_H
+
+#include <stdint.h>
+
+#include "bench/drain.h"
+#include "bench/floor.h"
+#include "bench/peer.h"
+#include "bench/subject.h"
+
+enum lab_kind { LAB_FLOOR, LAB_SEND, LAB_SEND_KEYED, LAB_SEND_DRAINED, LAB_PEER };
+enum lab_place { LAB_NEAR, LAB_FAR }; /* a ring that fits into the L2 cache, and one that does not */
+#define LAB_PLACES 2
+#define LAB_PEERS 3
+
+struct lab_row {
+    const char *name;
+    enum lab_kind kind;
+    enum lab_place place;
+    enum peer_kind peer;
+    int floor;    /* row whose median is the floor */
+    int limit_of; /* row the target refers to, -1: no target */
+    double limit_factor;
+    double limit_plus_ns;
+};
+extern const struct lab_row lab_rows[];
+extern const uint32_t lab_row_count;
+
+struct lab {
+    const char *rings_dir;
+    size_t len; /* payload */
+    uint8_t *data;
+    int64_t clock_ns; /* taken off every burst */
+    uint64_t capacity[LAB_PLACES];
+    struct subject subject[LAB_PLACES];
+    struct floor_buffer floor[LAB_PLACES];
+    struct peer peer[LAB_PEERS];
+    int peer_err[LAB_PEERS];
+    struct drain *drain; /* the caller's */
+    char key_text[SUBJECT_KEY_COUNT][16];
+    const char *key[SUBJECT_KEY_COUNT];
+};
+
+/* `near_bytes` is enlarged until an event of `len` bytes is no more than an eighth. 0, or a negative code after a line on stderr.
+ * lab_close frees; NULL pointers and what was never opened are fine. */
+int lab_open(struct lab *lab, const char *rings_dir, size_t len, uint64_t near_bytes, uint64_t far_bytes, struct drain *drain);
+void lab_close(struct lab *lab);
+
+/* Slices after which the larger ring has been written at least once all around. */
+uint32_t lab_warmup_slices(const struct lab *lab);
+
+/* Runs a slice of one row. 0 with the nanoseconds per event in *ns; -EOPNOTSUPP: this machine does not have it; another negative code:
+ * failed. */
+int lab_slice(struct lab *lab, uint32_t row, double *ns);
+
+#endif

@@ -1,0 +1,221 @@
+/* Producers: threads with a ring each, which send as fast as it takes them or at a steady rate; and what their rings say about it.
+ * The figures are read from the ring files, as any tool would: the producers' threads do nothing but send. */
+#include "bench/load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/measure.h"
+#include "client/ehring.h"
+#include "ringbuf/ring.h"
+#include "ringbuf/ring_order.h"
+
+#define WAIT_MS 50u /* a waiting producer looks that often whether it is to stop */
+#define KEY_BYTES 24u
+
+struct producer {
+    struct load *load;
+    pthread_t thread;
+    bool started;
+    struct ehring *handle; /* the thread's while it runs */
+    struct ring *view;
+    _Atomic uint32_t gave_up; /* the code, negated */
+};
+
+struct load {
+    struct load_options options;
+    _Atomic uint32_t stop;
+    uint8_t *data;
+    char (*key)[KEY_BYTES];
+    struct producer producer[]; /* options.producer_count */
+};
+
+static int producer_open(struct producer *producer);
+static int open_view(struct producer *producer, struct ring_refusal *why);
+static void *producer_main(void *argument);
+static int send_fast(struct producer *producer);
+static int send_paced(struct producer *producer);
+static const char *key_at(const struct load *load, uint64_t number);
+static int make_keys(struct load *load);
+
+int load_start(const struct load_options *options, struct load **out)
+{
+    struct load *load = calloc(1, sizeof(*load) + options->producer_count * sizeof(load->producer[0]));
+    int err = load ? 0 : -ENOMEM;
+
+    *out = NULL;
+    if (err)
+        return err;
+    load->options = *options;
+    load->data = malloc(options->event_len);
+    err = load->data ? make_keys(load) : -ENOMEM;
+    if (!err)
+        memset(load->data, 'e', options->event_len);
+    for (uint32_t i = 0; i < options->producer_count && !err; i++) {
+        load->producer[i].load = load;
+        err = producer_open(&load->producer[i]);
+    }
+    for (uint32_t i = 0; i < options->producer_count && !err; i++) {
+        err = -pthread_create(&load->producer[i].thread, NULL, producer_main, &load->producer[i]);
+        load->producer[i].started = err == 0;
+    }
+    if (err)
+        load_stop(load, 0);
+    else
+        *out = load;
+    return err;
+}
+
+int load_stop(struct load *load, int timeout_ms)
+{
+    int64_t deadline_ns = measure_now_ns() + timeout_ms * INT64_C(1000000);
+    int err = 0;
+
+    if (!load)
+        return 0;
+    order_flag_set(&load->stop, 1);
+    for (uint32_t i = 0; i < load->options.producer_count; i++)
+        if (load->producer[i].started)
+            pthread_join(load->producer[i].thread, NULL);
+    for (uint32_t i = 0; i < load->options.producer_count; i++) {
+        struct producer *producer = &load->producer[i];
+        int64_t left_ms = (deadline_ns - measure_now_ns()) / 1000000;
+
+        if (producer->started && !err)
+            err = ehring_flush(producer->handle, left_ms > 0 ? (int)left_ms : 0, NULL);
+        ring_close(producer->view);
+        ehring_close(producer->handle);
+    }
+    free(load->key);
+    free(load->data);
+    free(load);
+    return err;
+}
+
+int load_read(const struct load *load, struct load_sample *sample)
+{
+    uint32_t gave_up = 0;
+
+    *sample = (struct load_sample){.time_ns = measure_now_ns()};
+    for (uint32_t i = 0; i < load->options.producer_count; i++) {
+        const struct producer *producer = &load->producer[i];
+        const struct ring_shipper *shipper = ring_shipper(producer->view);
+
+        sample->committed_events += order_none_load64(&ring_producer(producer->view)->hot.event_count);
+        for (uint32_t lane = 0; lane < RING_LANES_MAX; lane++) {
+            sample->accepted_events += order_none_load64(&shipper->lane[lane].counts.accepted_events);
+            sample->accepted_bytes += order_none_load64(&shipper->lane[lane].counts.accepted_bytes);
+        }
+        gave_up = gave_up ? gave_up : order_flag_get(&producer->gave_up);
+    }
+    return -(int)gave_up;
+}
+
+void load_add_latency(const struct load *load, struct ring_hist_view *view)
+{
+    for (uint32_t i = 0; i < load->options.producer_count; i++)
+        for (uint32_t lane = 0; lane < RING_LANES_MAX; lane++)
+            ring_hist_view_add(view, &ring_shipper(load->producer[i].view)->commit_to_accept[lane]);
+}
+
+static int producer_open(struct producer *producer)
+{
+    const struct load_options *of = &producer->load->options;
+    struct ehring_options options = {.stream = of->stream,
+                                     .rings_dir = of->rings_dir,
+                                     .capacity_bytes = of->ring_bytes,
+                                     .full = EHRING_FULL_WAIT,
+                                     .wait_ms = WAIT_MS,
+                                     .times_all = of->rate > 0};
+    struct ring_refusal why = {0};
+    int err = ehring_open(&options, &producer->handle);
+
+    if (err) {
+        fprintf(stderr, "ehring-bench: cannot make a ring: %s\n", ehring_open_error());
+        return err;
+    }
+    err = open_view(producer, &why);
+    if (err)
+        fprintf(stderr, "ehring-bench: cannot look at the ring: %s\n", why.text[0] ? why.text : strerror(-err));
+    return err;
+}
+
+static int open_view(struct producer *producer, struct ring_refusal *why)
+{
+    const char *path = ehring_path(producer->handle);
+    const char *name = strrchr(path, '/') + 1;
+    char dir[4096];
+    int dir_fd, err;
+
+    snprintf(dir, sizeof(dir), "%.*s", (int)(name - path), path);
+    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return -errno;
+    err = ring_open(dir_fd, name, RING_ACCESS_VIEW, &producer->view, why);
+    close(dir_fd);
+    return err;
+}
+
+static void *producer_main(void *argument)
+{
+    struct producer *producer = argument;
+    int err = producer->load->options.rate > 0 ? send_paced(producer) : send_fast(producer);
+
+    if (err)
+        order_flag_set(&producer->gave_up, (uint32_t)-err);
+    return NULL;
+}
+
+static int send_fast(struct producer *producer)
+{
+    const struct load *load = producer->load;
+    uint64_t number = 0;
+
+    while (!order_flag_get(&load->stop)) {
+        int err = ehring_send(producer->handle, load->data, load->options.event_len, key_at(load, number));
+
+        if (err && err != EHRING_E_TIMED_OUT)
+            return err;
+        number += err ? 0 : 1;
+    }
+    return 0;
+}
+
+/* One event at each of its times; what is late is sent at once, so the rate holds over a stall. */
+static int send_paced(struct producer *producer)
+{
+    const struct load *load = producer->load;
+    int64_t step_ns = (int64_t)(UINT64_C(1000000000) * load->options.producer_count / load->options.rate);
+    int64_t due_ns = measure_now_ns();
+    int err = 0;
+
+    measure_sharpen_timers();
+    for (uint64_t number = 0; !order_flag_get(&load->stop) && (!err || err == EHRING_E_TIMED_OUT); number++) {
+        due_ns += step_ns;
+        measure_sleep_until_ns(due_ns);
+        err = ehring_send(producer->handle, load->data, load->options.event_len, key_at(load, number));
+    }
+    return err == EHRING_E_TIMED_OUT ? 0 : err;
+}
+
+static const char *key_at(const struct load *load, uint64_t number)
+{
+    return load->key ? load->key[number % load->options.key_count] : NULL;
+}
+
+static int make_keys(struct load *load)
+{
+    if (load->options.key_count == 0)
+        return 0;
+    load->key = calloc(load->options.key_count, sizeof(load->key[0]));
+    if (!load->key)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < load->options.key_count; i++)
+        snprintf(load->key[i], KEY_BYTES, "device-%08u", i);
+    return 0;
+}

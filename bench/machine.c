@@ -1,0 +1,92 @@
+/* What machine and which build a figure belongs to: one line for a person, one object for a file. */
+#include "bench/machine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/measure.h"
+#include "client/ehring.h"
+
+static void processor(char *text, size_t text_len);
+
+uint64_t machine_l2_bytes(void)
+{
+    long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+
+    return bytes > 0 ? (uint64_t)bytes : UINT64_C(1) << 20;
+}
+
+void machine_print(FILE *to)
+{
+    struct utsname kernel;
+    char name[128];
+
+    processor(name, sizeof(name));
+    uname(&kernel);
+    fprintf(to, "%s, %u cores, L2 %llu KiB, Linux %s, ehring %s\n", name, measure_core_count(),
+            (unsigned long long)machine_l2_bytes() >> 10, kernel.release, ehring_version());
+}
+
+cJSON *machine_json(void)
+{
+    cJSON *json = cJSON_CreateObject();
+    struct utsname kernel;
+    char name[128];
+
+    processor(name, sizeof(name));
+    uname(&kernel);
+    cJSON_AddStringToObject(json, "processor", name);
+    cJSON_AddNumberToObject(json, "cores", measure_core_count());
+    cJSON_AddNumberToObject(json, "l2_bytes", (double)machine_l2_bytes());
+    cJSON_AddStringToObject(json, "kernel", kernel.release);
+    cJSON_AddStringToObject(json, "ehring", ehring_version());
+    return json;
+}
+
+int machine_write_report(const char *path, cJSON *report, int argc, char *const argv[])
+{
+    cJSON *command = cJSON_AddArrayToObject(report, "command");
+    char *text;
+    FILE *file;
+    int err = 0;
+
+    for (int i = 0; i < argc; i++)
+        cJSON_AddItemToArray(command, cJSON_CreateString(argv[i]));
+    cJSON_AddItemToObject(report, "machine", machine_json());
+    cJSON_AddNumberToObject(report, "time", (double)time(NULL));
+    text = cJSON_Print(report);
+    file = text ? fopen(path, "w") : NULL;
+    if (!file)
+        err = text ? -errno : -ENOMEM;
+    else if (fprintf(file, "%s\n", text) < 0)
+        err = -EIO;
+    if (file && fclose(file) && !err)
+        err = -errno;
+    if (err)
+        fprintf(stderr, "ehring-bench: cannot write %s: %s\n", path, strerror(-err));
+    cJSON_free(text);
+    return err;
+}
+
+static void processor(char *text, size_t text_len)
+{
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    char line[256];
+
+    snprintf(text, text_len, "unnamed processor");
+    while (file && fgets(line, sizeof(line), file)) {
+        char *value = strchr(line, ':');
+
+        if (!value || strncmp(line, "model name", 10) != 0)
+            continue;
+        value[strcspn(value, "\n")] = 0;
+        snprintf(text, text_len, "%s", value + 2);
+        break;
+    }
+    if (file)
+        fclose(file);
+}

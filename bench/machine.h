@@ -1,0 +1,17 @@
+/* What machine and which build a figure belongs to: one line for a person, one object for a file. */
+#ifndef BENCH_MACHINE_H
+#define BENCH_MACHINE_H
+
+#include <cjson/cJSON.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Processor, cores, kernel, library version. */
+void machine_print(FILE *to);
+cJSON *machine_json(void);       /* the caller's */
+uint64_t machine_l2_bytes(void); /* of one core; 1 MiB if the system does not say */
+
+/* Writes `report` with the machine and the command line beside it. 0 or -errno; an error is said on stderr. The caller keeps `report`. */
+int machine_write_report(const char *path, cJSON *report, int argc, char *const argv[]);
+
+#endif

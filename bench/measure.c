@@ -1,0 +1,112 @@
+/* Time and statistics: the clock, a series of slices, and which core a thread runs on. */
+#include "bench/measure.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+static int compare_doubles(const void *a, const void *b);
+
+int64_t measure_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+int64_t measure_clock_cost_ns(void)
+{
+    int64_t best_ns = INT64_MAX;
+
+    for (int i = 0; i < 10000; i++) {
+        int64_t start_ns = measure_now_ns();
+        int64_t took_ns = measure_now_ns() - start_ns;
+
+        if (took_ns < best_ns)
+            best_ns = took_ns;
+    }
+    return best_ns;
+}
+
+void measure_add(struct measure_series *series, double value)
+{
+    if (series->count < MEASURE_SLICES_MAX)
+        series->value[series->count++] = value;
+}
+
+double measure_median(const struct measure_series *series)
+{
+    double sorted[MEASURE_SLICES_MAX];
+    uint32_t n = series->count;
+
+    if (n == 0)
+        return NAN;
+    memcpy(sorted, series->value, n * sizeof(sorted[0]));
+    qsort(sorted, n, sizeof(sorted[0]), compare_doubles);
+    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+double measure_min(const struct measure_series *series)
+{
+    double min = series->count ? series->value[0] : NAN;
+
+    for (uint32_t i = 1; i < series->count; i++)
+        min = series->value[i] < min ? series->value[i] : min;
+    return min;
+}
+
+uint32_t measure_core_count(void)
+{
+    cpu_set_t allowed;
+
+    if (sched_getaffinity(0, sizeof(allowed), &allowed))
+        return 1;
+    return (uint32_t)CPU_COUNT(&allowed);
+}
+
+int measure_pin(enum measure_core core)
+{
+    /* The set of the process, not of this thread, which may be pinned already. */
+    static cpu_set_t allowed;
+    static bool known;
+    uint32_t skip = core == MEASURE_CORE_WRITER ? 0 : 1;
+    cpu_set_t one;
+
+    if (!known && sched_getaffinity(0, sizeof(allowed), &allowed))
+        return -errno;
+    known = true;
+    if (CPU_COUNT(&allowed) < 2)
+        return -ENODEV;
+    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--) {
+        if (!CPU_ISSET(cpu, &allowed) || skip-- > 0)
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        return sched_setaffinity(0, sizeof(one), &one) ? -errno : 0;
+    }
+    return -ENODEV;
+}
+
+void measure_sharpen_timers(void)
+{
+    prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
+}
+
+void measure_sleep_until_ns(int64_t time_ns)
+{
+    struct timespec until = {.tv_sec = time_ns / 1000000000, .tv_nsec = time_ns % 1000000000};
+
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}

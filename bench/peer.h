@@ -1,0 +1,31 @@
+/* What else carries bytes to another process: a pipe, a Unix datagram socket, a POSIX queue. Measured as the ring alone is: a burst of
+ * writes, then it is emptied; nobody sleeps at the other end, so no wake-up is paid for. */
+#ifndef BENCH_PEER_H
+#define BENCH_PEER_H
+
+#include <mqueue.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum peer_kind { PEER_PIPE, PEER_DATAGRAM, PEER_QUEUE };
+
+struct peer {
+    enum peer_kind kind;
+    int write_fd;
+    int read_fd;
+    mqd_t queue;
+    size_t len;
+    uint8_t *scratch;   /* `len` bytes to read into */
+    uint32_t burst_max; /* messages that have room when it is empty */
+};
+
+/* For messages of `len` bytes. 0, or -errno: the kernel does not offer this or not for such a length. peer_close frees. */
+int peer_open(enum peer_kind kind, size_t len, struct peer *peer);
+void peer_close(struct peer *peer);
+
+/* Writes `count` messages, at most burst_max, into an empty peer. 0 or -errno. */
+int peer_write(struct peer *peer, const void *data, uint32_t count);
+/* Takes `count` messages out. 0 or -errno. */
+int peer_empty(struct peer *peer, uint32_t count);
+
+#endif

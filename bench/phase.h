@@ -1,0 +1,45 @@
+/* The phases of `ship`: as fast as it goes, a steady low rate, nothing at all. Each gives figures and prints nothing but errors. */
+#ifndef BENCH_PHASE_H
+#define BENCH_PHASE_H
+
+#include <stdint.h>
+
+#include "bench/load.h"
+#include "bench/rig.h"
+
+struct phase_load {
+    double seconds;
+    double events; /* accepted in that time */
+    double events_per_second;
+    double bytes_per_second;     /* payload, accepted */
+    double wire_bytes_per_event; /* what the shipper gave to its sockets */
+    double events_per_batch;
+    double shipper_cores; /* processor seconds per second */
+    double hub_cores;
+    double producer_cores;
+    double shipper_cpu_seconds_per_million;
+    uint64_t anon_bytes_max; /* the shipper's memory besides the rings */
+    uint64_t file_bytes_max;
+    uint64_t ring_bytes_max; /* pages of the rings that it has mapped */
+};
+/* Runs the producers, forgets the first `warmup_seconds`, ends after `seconds` or when `events_max` (0: no limit) are accepted. 0, or a
+ * negative code after lines on stderr. */
+int phase_run_load(struct rig *rig, const struct load_options *load, uint32_t warmup_seconds, uint32_t seconds, uint64_t events_max,
+                   struct phase_load *out);
+
+struct phase_latency {
+    double events_per_second;
+    uint64_t count;
+    uint64_t p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
+};
+/* load->rate must be set. */
+int phase_run_latency(struct rig *rig, const struct load_options *load, uint32_t seconds, struct phase_latency *out);
+
+struct phase_idle {
+    double wakeups_per_second;  /* of one worker, by its own count */
+    double switches_per_second; /* of the whole process, by the kernel's count */
+    double core_percent;
+};
+int phase_run_idle(struct rig *rig, uint32_t workers, uint32_t seconds, struct phase_idle *out);
+
+#endif

@@ -1,0 +1,51 @@
+/* What `ship` measures: a hub that swallows, a shipper on its rings, both started here with directories of their own. */
+#ifndef BENCH_RIG_H
+#define BENCH_RIG_H
+
+#include <stdint.h>
+
+#include "bench/child.h"
+#include "bench/scratch.h"
+
+#define RIG_STREAM "bench"
+
+enum rig_transport { RIG_TLS, RIG_PLAIN };
+extern const char *const rig_transport_names[];
+
+struct rig_options {
+    uint32_t workers;
+    const char *net; /* auto, uring, epoll */
+    enum rig_transport transport;
+    uint32_t partitions;
+    uint32_t linger_ms;
+    uint32_t delay_ms; /* the hub answers so much later */
+};
+
+struct rig {
+    char state_dir[SCRATCH_PATH_BYTES]; /* hub's state, configuration, logs */
+    char rings_dir[SCRATCH_PATH_BYTES];
+    struct child hub;
+    struct child shipper;
+};
+
+/* Starts both and waits until the stream's directory is there. 0, or a negative errno after lines on stderr. rig_stop ends and removes all,
+ * also after an error. */
+int rig_start(const struct rig_options *options, struct rig *rig);
+void rig_stop(struct rig *rig);
+
+/* 0; -EINTR: the run was interrupted; -ECHILD after lines on stderr: hub or shipper ended. */
+int rig_check(struct rig *rig);
+/* The end of the logs on stderr: why it does not work. */
+void rig_print_logs(const struct rig *rig);
+
+/* The shipper's counters of the stream, added up over its workers. */
+struct rig_counters {
+    uint64_t batch_count;
+    uint64_t batch_events;
+    uint64_t sent_bytes;
+    uint64_t sleep_count;
+};
+/* 0 or -errno after a line on stderr. */
+int rig_read_counters(const struct rig *rig, struct rig_counters *counters);
+
+#endif

@@ -1,0 +1,34 @@
+/* The figures of `ship` as a table for a person and as JSON: each with its floor or target beside it. */
+#ifndef BENCH_SHIP_REPORT_H
+#define BENCH_SHIP_REPORT_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bench/load.h"
+#include "bench/machine_floor.h"
+#include "bench/phase.h"
+#include "bench/rig.h"
+
+struct ship_options {
+    struct rig_options rig;
+    struct load_options load; /* of the load phase */
+    uint32_t warmup_seconds;
+    uint32_t seconds; /* this and the following: 0 leaves the phase out */
+    uint64_t events_max;
+    uint32_t floor_seconds;
+    uint32_t latency_seconds;
+    uint64_t latency_rate;
+    uint32_t idle_seconds;
+    const char *json_path;
+};
+
+void ship_report_setup(const struct ship_options *options, cJSON *json);
+void ship_report_floor(const struct ship_options *options, const struct machine_floor *floor, cJSON *json);
+/* `floor`: measured in the same run; all zero if it was left out. */
+void ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load, cJSON *json);
+void ship_report_latency(const struct ship_options *options, const struct phase_latency *latency, cJSON *json);
+void ship_report_idle(const struct ship_options *options, const struct phase_idle *idle, cJSON *json);
+
+#endif
