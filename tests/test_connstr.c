@@ -58,6 +58,7 @@ Test(connstr, the_emulators_string_is_for_the_local_host_only)
     cr_expect_str_eq(parsed.host, "::1");
     good(ENDPOINT ";" PAIR ";UseDevelopmentEmulator=false");
     bad(ENDPOINT ";" PAIR ";UseDevelopmentEmulator=true", "no TLS");
+    bad("Endpoint=sb://10.0.0.1;" PAIR ";UseDevelopmentEmulator=true", "no TLS");
     bad("Endpoint=sb://127.0.0.1.example.com;" PAIR ";UseDevelopmentEmulator=true", "no TLS");
     bad("Endpoint=sb://localhost;" PAIR ";UseDevelopmentEmulator=yes", "true or false");
     bad("Endpoint=sb://localhost;" PAIR ";UseDevelopmentEmulator=True", "true or false");
