@@ -1,0 +1,80 @@
+/* What the files of libehring-direct share: ehring_direct.c (calls and outcomes), direct_session.c (connected, token, links), direct_wire.c (socket and TLS),
+ * direct_encode.c (events into one message). Private to them. */
+#ifndef EHRING_DIRECT_INTERNAL_H
+#define EHRING_DIRECT_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "amqp.h"
+#include "conn.h"
+#include "connstr.h"
+#include "ehring_direct.h"
+#include "tls.h"
+
+#define DIRECT_LINKS_MAX 64u
+#define DIRECT_WIRE_BYTES (64u << 10)
+#define DIRECT_MESSAGE_BYTES_DEFAULT (1u << 20) /* where the peer tells no limit */
+
+struct direct_link {
+    int number;        /* conn's, -1: none */
+    char address[320]; /* hub, or hub/Partitions/id */
+};
+struct ehring_direct {
+    struct connstr connstr;
+    char hub[257];
+    char audience[600];
+    uint32_t connect_timeout_ms;
+    struct tls_context *tls_context; /* NULL: plain */
+    /* the connection; fd -1: none */
+    int fd;
+    struct tls *tls;
+    struct conn *conn;
+    bool is_over; /* CONN_CLOSED was seen: the next call connects anew */
+    int64_t token_renew_at_s;
+    struct direct_link link[DIRECT_LINKS_MAX]; /* the hub's first */
+    uint32_t next_evicted;
+    uint64_t next_tag;
+    /* cipher bytes that the socket has not taken */
+    uint8_t out[DIRECT_WIRE_BYTES];
+    size_t out_len, out_sent;
+    uint8_t in[DIRECT_WIRE_BYTES], plain[DIRECT_WIRE_BYTES];
+    /* the message under way */
+    uint8_t *message;
+    size_t message_cap;
+    struct amqp_event event; /* scratch of the encoder */
+    char condition[64];
+    char error[EHRING_DIRECT_ERROR_BYTES];
+};
+
+#define DIRECT_NO_DEADLINE INT64_MAX
+int64_t direct_now_ms(void);
+int64_t direct_deadline_ms(int timeout_ms);
+
+/* Notes a sentence; returns `code`. */
+int direct_fail(struct ehring_direct *direct, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same with the peer's condition and text appended, and the code that the condition calls for. */
+int direct_fail_peer(struct ehring_direct *direct, const char *what, const struct conn_event *event);
+
+/* ---- direct_wire.c ---- */
+/* Resolves the host and connects. 0 or negative errno with a sentence. */
+int wire_connect(struct ehring_direct *direct, int64_t deadline_ms);
+/* The next event of the connection, moving bytes meanwhile. 1, 0: none by the deadline, or negative errno: the wire broke (sentence noted). */
+int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct conn_event *event);
+void wire_close(struct ehring_direct *direct);
+
+/* ---- direct_session.c ---- */
+/* Connected, token good, link to `address` attached with credit. Its index in direct->link, or negative errno with a sentence. */
+int session_link(struct ehring_direct *direct, const char *address, int64_t deadline_ms);
+/* Ends the connection, waiting for the peer's answer until the deadline. */
+void session_close(struct ehring_direct *direct, int64_t deadline_ms);
+/* What every wait does with an event first: forgets an ended link, remembers that the connection is over. */
+void session_event(struct ehring_direct *direct, const struct conn_event *event);
+
+/* ---- direct_encode.c ---- */
+/* Encodes one event (AMQP format 0), or several as a batch, into direct->message. Length, or negative errno with a sentence. */
+int64_t direct_encode_event(struct ehring_direct *direct, const struct ehring_direct_event *event, const char *key);
+int64_t direct_encode_batch(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count, const char *key);
+
+#endif

@@ -1,0 +1,207 @@
+/* What libehring-direct must have before it can send: connection, token, link. Makes what is missing, within a deadline. */
+#include "direct_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "sas.h"
+
+#define TOKEN_SECONDS 3600
+
+static int session_alive(struct ehring_direct *direct);
+static int session_connect(struct ehring_direct *direct, int64_t deadline_ms);
+static int session_token(struct ehring_direct *direct, int64_t deadline_ms);
+static int token_put(struct ehring_direct *direct);
+static int link_find(const struct ehring_direct *direct, const char *address);
+static int link_slot(struct ehring_direct *direct, const char *address);
+static int link_attach(struct ehring_direct *direct, const char *address, int64_t deadline_ms);
+static int link_await_credit(struct ehring_direct *direct, int index, int64_t deadline_ms);
+static int time_up(struct ehring_direct *direct, const char *what);
+
+int session_link(struct ehring_direct *direct, const char *address, int64_t deadline_ms)
+{
+    int ret = session_alive(direct);
+    if (ret == 0)
+        ret = session_connect(direct, deadline_ms);
+    if (ret < 0)
+        return ret;
+    if (clock_wall_ns() / CLOCK_NS_PER_SECOND >= direct->token_renew_at_s) {
+        ret = session_token(direct, deadline_ms);
+        if (ret < 0) {
+            wire_close(direct);
+            return ret;
+        }
+    }
+    int index = link_find(direct, address);
+    if (index < 0)
+        index = link_attach(direct, address, deadline_ms);
+    return index < 0 ? index : link_await_credit(direct, index, deadline_ms);
+}
+
+void session_close(struct ehring_direct *direct, int64_t deadline_ms)
+{
+    struct conn_event event = {.kind = CONN_OPENED};
+    if (!direct->conn)
+        return;
+    conn_close(direct->conn);
+    while (event.kind != CONN_CLOSED && wire_next_event(direct, deadline_ms, &event) > 0)
+        continue;
+    wire_close(direct);
+}
+
+void session_event(struct ehring_direct *direct, const struct conn_event *event)
+{
+    if (event->kind == CONN_CLOSED)
+        direct->is_over = true;
+    if (event->kind != CONN_LINK_ENDED)
+        return;
+    for (uint32_t i = 0; i < DIRECT_LINKS_MAX; i++) {
+        if (direct->link[i].number == event->link)
+            direct->link[i].number = -1;
+    }
+}
+
+/* Looks at what came since the last call. 1: the connection stands, 0: there is none (any more). */
+static int session_alive(struct ehring_direct *direct)
+{
+    struct conn_event event;
+    if (!direct->conn)
+        return 0;
+    int ret = 0;
+    while (!direct->is_over && (ret = wire_next_event(direct, direct_now_ms(), &event)) > 0)
+        session_event(direct, &event);
+    direct->error[0] = direct->condition[0] = '\0';
+    if (ret == 0 && !direct->is_over)
+        return 1;
+    wire_close(direct);
+    return 0;
+}
+
+static int session_connect(struct ehring_direct *direct, int64_t deadline_ms)
+{
+    int64_t limit_ms = direct_deadline_ms((int)direct->connect_timeout_ms);
+    if (limit_ms > deadline_ms)
+        limit_ms = deadline_ms;
+    int ret = wire_connect(direct, limit_ms);
+    if (ret < 0)
+        return ret;
+    ret = session_token(direct, limit_ms);
+    if (ret < 0)
+        wire_close(direct);
+    return ret;
+}
+
+static int session_token(struct ehring_direct *direct, int64_t deadline_ms)
+{
+    struct conn_event event;
+    int ret = token_put(direct);
+    if (ret < 0)
+        return direct->error[0] ? ret : direct_fail(direct, ret, "cannot put a token: %s", strerror(-ret));
+    while ((ret = wire_next_event(direct, deadline_ms, &event)) > 0) {
+        session_event(direct, &event);
+        if (event.kind == CONN_CLOSED)
+            return direct_fail_peer(direct, "connection closed before the token was accepted", &event);
+        if (event.kind != CONN_TOKEN)
+            continue;
+        if (event.status >= 200 && event.status < 300)
+            return 0;
+        char what[700];
+        snprintf(what, sizeof what, "token for %.260s refused (policy %.260s, status %d)", direct->hub,
+                 direct->connstr.key_name[0] ? direct->connstr.key_name : "of the given signature", event.status);
+        return direct_fail_peer(direct, what, &event);
+    }
+    return ret < 0 ? ret : time_up(direct, "the token to be accepted");
+}
+
+static int token_put(struct ehring_direct *direct)
+{
+    char token[SAS_TOKEN_BYTES_MAX];
+    int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND;
+    int64_t expires_s = now_s + TOKEN_SECONDS;
+    int ret;
+    if (direct->connstr.signature[0]) {
+        expires_s = sas_expiry(direct->connstr.signature);
+        if (expires_s <= now_s)
+            return direct_fail(direct, -EACCES, "the SharedAccessSignature of the connection string has expired");
+        ret = conn_put_token(direct->conn, "servicebus.windows.net:sastoken", direct->audience, direct->connstr.signature, expires_s);
+        direct->token_renew_at_s = expires_s;
+        return ret;
+    }
+    ret = sas_make_token(direct->audience, direct->connstr.key_name, direct->connstr.key, expires_s, token, sizeof token);
+    if (ret == 0)
+        ret = conn_put_token(direct->conn, "servicebus.windows.net:sastoken", direct->audience, token, expires_s);
+    explicit_bzero(token, sizeof token);
+    direct->token_renew_at_s = now_s + TOKEN_SECONDS * 9 / 10;
+    return ret;
+}
+
+static int link_find(const struct ehring_direct *direct, const char *address)
+{
+    for (uint32_t i = 0; i < DIRECT_LINKS_MAX; i++) {
+        if (direct->link[i].number >= 0 && strcmp(direct->link[i].address, address) == 0)
+            return (int)i;
+    }
+    return -ENOENT;
+}
+
+/* The first is the hub's. When all others are taken, the next in turn is given up. */
+static int link_slot(struct ehring_direct *direct, const char *address)
+{
+    if (strcmp(address, direct->hub) == 0)
+        return 0;
+    for (uint32_t i = 1; i < DIRECT_LINKS_MAX; i++) {
+        if (direct->link[i].number < 0)
+            return (int)i;
+    }
+    uint32_t index = 1 + direct->next_evicted++ % (DIRECT_LINKS_MAX - 1);
+    conn_link_close(direct->conn, direct->link[index].number);
+    direct->link[index].number = -1;
+    return (int)index;
+}
+
+static int link_attach(struct ehring_direct *direct, const char *address, int64_t deadline_ms)
+{
+    struct conn_event event;
+    int index = link_slot(direct, address);
+    int number = conn_link_open(direct->conn, address);
+    if (number < 0)
+        return direct_fail(direct, number, "cannot attach to %s: %s", address, strerror(-number));
+    int ret;
+    while ((ret = wire_next_event(direct, deadline_ms, &event)) > 0) {
+        session_event(direct, &event);
+        if (event.kind == CONN_CLOSED || (event.kind == CONN_LINK_ENDED && event.link == number)) {
+            char what[400];
+            snprintf(what, sizeof what, "cannot attach to %s", address);
+            return direct_fail_peer(direct, what, &event);
+        }
+        if (event.kind == CONN_LINK_READY && event.link == number) {
+            direct->link[index].number = number;
+            snprintf(direct->link[index].address, sizeof direct->link[index].address, "%s", address);
+            return index;
+        }
+    }
+    conn_link_close(direct->conn, number);
+    return ret < 0 ? ret : time_up(direct, "the link");
+}
+
+static int link_await_credit(struct ehring_direct *direct, int index, int64_t deadline_ms)
+{
+    struct conn_event event;
+    int number = direct->link[index].number;
+    while (conn_link_credit(direct->conn, number) == 0) {
+        int ret = wire_next_event(direct, deadline_ms, &event);
+        if (ret <= 0)
+            return ret < 0 ? ret : time_up(direct, "credit");
+        session_event(direct, &event);
+        if (event.kind == CONN_CLOSED || (event.kind == CONN_LINK_ENDED && event.link == number))
+            return direct_fail_peer(direct, "link lost while waiting for credit", &event);
+    }
+    return index;
+}
+
+static int time_up(struct ehring_direct *direct, const char *what)
+{
+    return direct_fail(direct, -ETIMEDOUT, "%s did not give %s in time", direct->connstr.host, what);
+}
