@@ -7,7 +7,8 @@
 /* header: list8 of durable = true and four nulls, spelled out because the Python SDK decodes lists by position */
 static const uint8_t durable_header[12] = {0x00, 0x53, 0x70, 0xc0, 0x07, 0x05, 0x56, 0x01, 0x40, 0x40, 0x40, 0x40};
 /* the only message annotation: symbol x-opt-partition-key */
-static const uint8_t key_symbol[21] = {0xa3, 0x13, 'x', '-', 'o', 'p', 't', '-', 'p', 'a', 'r', 't', 'i', 't', 'i', 'o', 'n', '-', 'k', 'e', 'y'};
+static const uint8_t key_symbol[21] = {0xa3, 0x13, 'x', '-', 'o', 'p', 't', '-', 'p', 'a', 'r',
+                                       't',  'i',  't', 'i', 'o', 'n', '-', 'k', 'e', 'y'};
 
 enum { LIST8 = 0xc0, MAP8 = 0xc1, LIST32 = 0xd0, MAP32 = 0xd1 };
 enum { SECTION_ANNOTATIONS = 0x72, SECTION_PROPERTIES = 0x73, SECTION_APPLICATION = 0x74 };
@@ -147,13 +148,19 @@ static size_t value_bytes(const struct amqp_property *property)
     int64_t integer = property->integer;
     switch (property->type) {
     case AMQP_STRING:
-    case AMQP_BINARY: return text_bytes(property->bytes.len);
-    case AMQP_BOOL: return 2;
-    case AMQP_INT: return integer >= INT8_MIN && integer <= INT8_MAX ? 2 : integer >= INT32_MIN && integer <= INT32_MAX ? 5 : 9;
-    case AMQP_UINT: return integer == 0 ? 1 : (uint64_t)integer <= 255 ? 2 : 9;
+    case AMQP_BINARY:
+        return text_bytes(property->bytes.len);
+    case AMQP_BOOL:
+        return 2;
+    case AMQP_INT:
+        return integer >= INT8_MIN && integer <= INT8_MAX ? 2 : integer >= INT32_MIN && integer <= INT32_MAX ? 5 : 9;
+    case AMQP_UINT:
+        return integer == 0 ? 1 : (uint64_t)integer <= 255 ? 2 : 9;
     case AMQP_DOUBLE:
-    case AMQP_TIMESTAMP: return 9;
-    case AMQP_UUID: return 17;
+    case AMQP_TIMESTAMP:
+        return 9;
+    case AMQP_UUID:
+        return 17;
     }
     return 0;
 }
@@ -250,18 +257,23 @@ static uint8_t *put_value(uint8_t *to, const struct amqp_property *property)
 {
     uint64_t bits;
     switch (property->type) {
-    case AMQP_STRING: return put_text(to, CODE_STRING8, property->bytes);
-    case AMQP_BINARY: return put_text(to, CODE_BINARY8, property->bytes);
+    case AMQP_STRING:
+        return put_text(to, CODE_STRING8, property->bytes);
+    case AMQP_BINARY:
+        return put_text(to, CODE_BINARY8, property->bytes);
     case AMQP_BOOL:
         to[0] = 0x56;
         to[1] = property->integer != 0;
         return to + 2;
-    case AMQP_INT: return put_int(to, property->integer);
-    case AMQP_UINT: return put_uint(to, (uint64_t)property->integer);
+    case AMQP_INT:
+        return put_int(to, property->integer);
+    case AMQP_UINT:
+        return put_uint(to, (uint64_t)property->integer);
     case AMQP_DOUBLE:
         memcpy(&bits, &property->real, 8);
         return put_code64(to, 0x82, bits);
-    case AMQP_TIMESTAMP: return put_code64(to, 0x83, (uint64_t)property->integer);
+    case AMQP_TIMESTAMP:
+        return put_code64(to, 0x83, (uint64_t)property->integer);
     case AMQP_UUID:
         to[0] = 0x98;
         memcpy(to + 1, property->bytes.data, 16);

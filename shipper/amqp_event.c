@@ -1,4 +1,5 @@
-/* A ring record's meta block to the fields of an AMQP event. The block was written by someone else: every length is bounded, every text is UTF-8. */
+/* A ring record's meta block to the fields of an AMQP event. The block was written by someone else: every length is bounded, every text is
+ * UTF-8. */
 #include "amqp.h"
 
 #include <errno.h>
@@ -48,13 +49,20 @@ int amqp_event_from_meta(const uint8_t *meta, uint32_t meta_len, struct amqp_eve
 static int tlv_take(const struct ring_tlv *tlv, const uint8_t *name, struct amqp_event *event, struct extras *extras)
 {
     switch (tlv->tag) {
-    case RING_META_CONTENT_TYPE: return text_take(tlv, name, &event->content_type);
-    case RING_META_MESSAGE_ID: return text_take(tlv, name, &event->message_id);
-    case RING_META_CORRELATION_ID: return text_take(tlv, name, &event->correlation_id);
-    case RING_META_SCHEMA_VERSION: return text_take(tlv, name, &extras->schema_version);
-    case RING_META_TRACEPARENT: return text_take(tlv, name, &extras->traceparent);
-    case RING_META_PROPERTY: return property_take(tlv, name, event);
-    default: return -EBADMSG;
+    case RING_META_CONTENT_TYPE:
+        return text_take(tlv, name, &event->content_type);
+    case RING_META_MESSAGE_ID:
+        return text_take(tlv, name, &event->message_id);
+    case RING_META_CORRELATION_ID:
+        return text_take(tlv, name, &event->correlation_id);
+    case RING_META_SCHEMA_VERSION:
+        return text_take(tlv, name, &extras->schema_version);
+    case RING_META_TRACEPARENT:
+        return text_take(tlv, name, &extras->traceparent);
+    case RING_META_PROPERTY:
+        return property_take(tlv, name, event);
+    default:
+        return -EBADMSG;
     }
 }
 
@@ -69,7 +77,8 @@ static int text_take(const struct ring_tlv *tlv, const uint8_t *value, struct am
 
 static int property_take(const struct ring_tlv *tlv, const uint8_t *name, struct amqp_event *event)
 {
-    if (tlv->name_len == 0 || tlv->name_len > NAME_BYTES_MAX || event->property_count == AMQP_PROPERTIES_MAX || !utf8_is_valid(name, tlv->name_len))
+    if (tlv->name_len == 0 || tlv->name_len > NAME_BYTES_MAX || event->property_count == AMQP_PROPERTIES_MAX ||
+        !utf8_is_valid(name, tlv->name_len))
         return -EBADMSG;
     struct amqp_property *property = &event->property[event->property_count++];
     property->name = (struct amqp_text){name, tlv->name_len};
@@ -93,11 +102,16 @@ static int value_take(const struct ring_tlv *tlv, const uint8_t *value, struct a
         property->type = AMQP_BOOL;
         property->integer = tlv->value_len == 1 ? value[0] : 2;
         return property->integer <= 1 ? 0 : -EBADMSG;
-    case RING_TYPE_INT: return number_take(tlv, value, AMQP_INT, property);
-    case RING_TYPE_UINT: return number_take(tlv, value, AMQP_UINT, property);
-    case RING_TYPE_DOUBLE: return number_take(tlv, value, AMQP_DOUBLE, property);
-    case RING_TYPE_TIMESTAMP: return number_take(tlv, value, AMQP_TIMESTAMP, property);
-    default: return -EBADMSG;
+    case RING_TYPE_INT:
+        return number_take(tlv, value, AMQP_INT, property);
+    case RING_TYPE_UINT:
+        return number_take(tlv, value, AMQP_UINT, property);
+    case RING_TYPE_DOUBLE:
+        return number_take(tlv, value, AMQP_DOUBLE, property);
+    case RING_TYPE_TIMESTAMP:
+        return number_take(tlv, value, AMQP_TIMESTAMP, property);
+    default:
+        return -EBADMSG;
     }
 }
 

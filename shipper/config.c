@@ -8,7 +8,8 @@
 #include <string.h>
 
 static int drafts_finish(struct config *config, struct config_draft *drafts, struct config_report *report);
-static void report_write(struct config_report *report, unsigned line, const char *key, const char *mark, const char *format, va_list arguments);
+static void report_write(struct config_report *report, unsigned line, const char *key, const char *mark, const char *format,
+                         va_list arguments);
 
 int config_read(const char *path, struct config **out, FILE *errors)
 {
@@ -79,7 +80,8 @@ void config_warn(struct config_report *report, unsigned line, const char *key, c
     va_end(arguments);
 }
 
-static void report_write(struct config_report *report, unsigned line, const char *key, const char *mark, const char *format, va_list arguments)
+static void report_write(struct config_report *report, unsigned line, const char *key, const char *mark, const char *format,
+                         va_list arguments)
 {
     char text[1536];
     vsnprintf(text, sizeof text, format, arguments);

@@ -14,6 +14,7 @@
 #define GIB (MIB * KIB)
 #define SHIPPER CONFIG_SECTION_SHIPPER
 #define STREAM CONFIG_SECTION_STREAM
+/* clang-format off */
 #define IN_SHIPPER(member) .section = SHIPPER, .offset = offsetof(struct config, member), .size = sizeof(((struct config *)0)->member)
 #define IN_STREAM(member) .section = STREAM, .offset = offsetof(struct config_draft, member), .size = sizeof(((struct config_draft *)0)->member)
 #define TEXT(max_len) .kind = CONFIG_TEXT, .min = 1, .max = (max_len), .unit = "text"
@@ -61,6 +62,7 @@ const struct config_field config_fields[KEY_COUNT] = {
     [KEY_PARTITION_REFRESH] = {.name = "partition_refresh_seconds", IN_STREAM(stream.partition_refresh_seconds), NUMBER(1, 86400), .unit = "s",
                                .standard = "300", .meaning = "how often the hub's partitions are read again"},
 };
+/* clang-format on */
 
 static const char *const net_names[] = {[NET_AUTO] = "auto", [NET_URING] = "uring", [NET_EPOLL] = "epoll"};
 
@@ -77,10 +79,15 @@ int config_field_set(const struct config_field *field, const char *value, void *
     int error = 0;
     switch (field->kind) {
     case CONFIG_TEXT:
-    case CONFIG_PATH: return text_set(field, value, to, why, why_len);
+    case CONFIG_PATH:
+        return text_set(field, value, to, why, why_len);
     case CONFIG_NUMBER:
-    case CONFIG_BYTES: error = number_set(field, value, to); break;
-    case CONFIG_NET: error = net_set(value, to); break;
+    case CONFIG_BYTES:
+        error = number_set(field, value, to);
+        break;
+    case CONFIG_NET:
+        error = net_set(value, to);
+        break;
     case CONFIG_LEVELS:
         error = strlen(value) < field->size ? log_check_levels(value) : -EINVAL;
         if (error == 0)
@@ -131,16 +138,26 @@ void config_field_limits(const struct config_field *field, char *to, size_t to_l
 {
     char least[32], most[32];
     switch (field->kind) {
-    case CONFIG_TEXT: snprintf(to, to_len, "1 to %" PRIu64 " bytes of text", field->max); break;
-    case CONFIG_PATH: snprintf(to, to_len, "an absolute path of at most %" PRIu64 " bytes", field->max); break;
-    case CONFIG_NUMBER: snprintf(to, to_len, "a number from %" PRIu64 " to %" PRIu64, field->min, field->max); break;
+    case CONFIG_TEXT:
+        snprintf(to, to_len, "1 to %" PRIu64 " bytes of text", field->max);
+        break;
+    case CONFIG_PATH:
+        snprintf(to, to_len, "an absolute path of at most %" PRIu64 " bytes", field->max);
+        break;
+    case CONFIG_NUMBER:
+        snprintf(to, to_len, "a number from %" PRIu64 " to %" PRIu64, field->min, field->max);
+        break;
     case CONFIG_BYTES:
         config_bytes_text(field->min, least, sizeof least);
         config_bytes_text(field->max, most, sizeof most);
         snprintf(to, to_len, "%sbytes (KiB, MiB, GiB, kB, MB, GB) from %s to %s", field->zero_is_none ? "0 or " : "", least, most);
         break;
-    case CONFIG_NET: snprintf(to, to_len, "auto, uring or epoll"); break;
-    case CONFIG_LEVELS: snprintf(to, to_len, "error, warn, info, debug or trace, also by area: info, pool=debug"); break;
+    case CONFIG_NET:
+        snprintf(to, to_len, "auto, uring or epoll");
+        break;
+    case CONFIG_LEVELS:
+        snprintf(to, to_len, "error, warn, info, debug or trace, also by area: info, pool=debug");
+        break;
     }
 }
 
@@ -226,7 +243,10 @@ static const char *digits_take(const char *text, uint64_t *value)
 /* 0: not a unit. */
 static uint64_t bytes_unit(const char *text)
 {
-    static const struct { const char *name; uint64_t bytes; } units[] = {
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {
         {"B", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", GIB}, {"kB", 1000}, {"MB", 1000000}, {"GB", 1000000000},
     };
     while (*text == ' ' || *text == '\t')

@@ -10,13 +10,14 @@
 #include "config.h"
 
 #define CONFIG_LINE_BYTES_MAX 4096u
-#define CONFIG_VALUE_BYTES_MAX 4096u      /* after the secrets are filled in */
+#define CONFIG_VALUE_BYTES_MAX 4096u /* after the secrets are filled in */
 #define CONFIG_FILE_BYTES_MAX (1u << 20)
-#define CONFIG_BELL_PATH_BYTES_MAX 107u   /* sockaddr_un's */
+#define CONFIG_BELL_PATH_BYTES_MAX 107u /* sockaddr_un's */
 
 enum config_section { CONFIG_SECTION_NONE, CONFIG_SECTION_SHIPPER, CONFIG_SECTION_STREAM, CONFIG_SECTION_BAD };
 enum config_kind { CONFIG_TEXT, CONFIG_PATH, CONFIG_NUMBER, CONFIG_BYTES, CONFIG_NET, CONFIG_LEVELS };
 
+/* clang-format off */
 enum config_key { /* index into config_fields */
     KEY_RINGS, KEY_WORKERS, KEY_NET, KEY_LOG_LEVEL, KEY_DRAIN,
     KEY_HUB, KEY_CONNECTION_STRING, KEY_NAMESPACE, KEY_SHARED_ACCESS_KEY_NAME, KEY_SHARED_ACCESS_KEY, KEY_CA_FILE, KEY_CA_DIR, KEY_GROUP,
@@ -24,6 +25,7 @@ enum config_key { /* index into config_fields */
     KEY_TOKEN, KEY_PARTITION_REFRESH,
     KEY_COUNT
 };
+/* clang-format on */
 
 struct config_field {
     enum config_section section;
@@ -55,10 +57,13 @@ struct config_report {
     unsigned error_count;
 };
 /* `FILE:LINE: KEY: …`; key NULL: left out. */
-void config_complain(struct config_report *report, unsigned line, const char *key, const char *format, ...) __attribute__((format(printf, 4, 5)));
-void config_warn(struct config_report *report, unsigned line, const char *key, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void config_complain(struct config_report *report, unsigned line, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void config_warn(struct config_report *report, unsigned line, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
-/* Puts `value` into the field's place behind `base`. 0, or -EINVAL with a sentence that names what is allowed and does not hold the value. */
+/* Puts `value` into the field's place behind `base`. 0, or -EINVAL with a sentence that names what is allowed and does not hold the value.
+ */
 int config_field_set(const struct config_field *field, const char *value, void *base, char *why, size_t why_len);
 void config_field_set_standards(enum config_section section, void *base);
 /* The field, or NULL. */
@@ -69,8 +74,8 @@ const char *config_field_near(enum config_section section, const char *name);
 void config_field_limits(const struct config_field *field, char *to, size_t to_len);
 void config_bytes_text(uint64_t bytes, char *to, size_t to_len); /* "64 MiB" */
 
-/* Replaces ${env:NAME}, ${file:PATH} and ${credential:NAME}. Returns how many there were, or -EINVAL with a sentence. A world-readable file is told in `warning`,
- * else it is empty. `to` may hold secrets afterwards. */
+/* Replaces ${env:NAME}, ${file:PATH} and ${credential:NAME}. Returns how many there were, or -EINVAL with a sentence. A world-readable file
+ * is told in `warning`, else it is empty. `to` may hold secrets afterwards. */
 int config_secret_expand(const char *value, char *to, size_t cap, char *why, size_t why_len, char *warning, size_t warning_len);
 
 /* Reads all sections; drafts[CONFIG_STREAMS_MAX] is the caller's. Errors go to the report. 0, or -errno: the file cannot be read. */

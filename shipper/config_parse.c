@@ -1,6 +1,6 @@
-/* A configuration file's lines to drafts. libinih splits names from comments and values; but it cuts lines at 200 bytes and section names at 50 and does not
- * count lines, so the lines are fetched here, section heads are read here, and values are taken from the whole line. Removable when Debian's libinih can be told the
- * line's length (its ini_max_line has no effect in version 55). */
+/* A configuration file's lines to drafts. libinih splits names from comments and values; but it cuts lines at 200 bytes and section names
+ * at 50 and does not count lines, so the lines are fetched here, section heads are read here, and values are taken from the whole line.
+ * Removable when Debian's libinih can be told the line's length (its ini_max_line has no effect in version 55). */
 #include "config_internal.h"
 
 #include <ctype.h>
@@ -52,7 +52,7 @@ int config_parse(const char *path, struct config *config, struct config_draft *d
         return -ENOMEM;
     }
     config_field_set_standards(CONFIG_SECTION_SHIPPER, config);
-    ini_parse_stream((ini_reader)parse_next_line, &parse, parse_entry, &parse);
+    ini_parse_stream(parse_next_line, &parse, parse_entry, &parse);
     int error = ferror(parse.file) ? -EIO : 0;
     fclose(parse.file);
     explicit_bzero(parse.text, sizeof parse.text);
@@ -179,7 +179,8 @@ static void section_enter(struct parse *parse)
         config_complain(parse->report, parse->line, NULL, "text behind the section's closing bracket");
     } else if (strcmp(name, "shipper") == 0) {
         if (parse->shipper_section_line != 0)
-            config_complain(parse->report, parse->line, NULL, "section [shipper] is given twice, first in line %u", parse->shipper_section_line);
+            config_complain(parse->report, parse->line, NULL, "section [shipper] is given twice, first in line %u",
+                            parse->shipper_section_line);
         else
             parse->section = CONFIG_SECTION_SHIPPER;
         parse->shipper_section_line = parse->line;
@@ -199,7 +200,8 @@ static void stream_enter(struct parse *parse, const char *name)
     }
     for (uint32_t i = 0; i < parse->config->stream_count; i++)
         if (strcmp(parse->drafts[i].stream.name, name) == 0) {
-            config_complain(parse->report, parse->line, NULL, "stream %s is given twice, first in line %u", name, parse->drafts[i].section_line);
+            config_complain(parse->report, parse->line, NULL, "stream %s is given twice, first in line %u", name,
+                            parse->drafts[i].section_line);
             return;
         }
     parse->draft = stream_add(parse, name);

@@ -50,7 +50,9 @@ static void stream_print(const struct config_stream *stream, FILE *to)
     bytes_print("batch_bytes_max", stream->batch_bytes_max, to);
     fprintf(to, "batch_count_max = %u\n", stream->batch_count_max);
     bytes_print("inflight_bytes_max", stream->inflight_bytes_max, to);
-    fprintf(to, "connect_timeout_seconds = %u\nretry_backoff_ms = %u\nretry_backoff_max_seconds = %u\ntoken_seconds = %u\npartition_refresh_seconds = %u\n",
+    fprintf(to,
+            "connect_timeout_seconds = %u\nretry_backoff_ms = %u\nretry_backoff_max_seconds = %u\ntoken_seconds = "
+            "%u\npartition_refresh_seconds = %u\n",
             stream->connect_timeout_seconds, stream->retry_backoff_ms, stream->retry_backoff_max_seconds, stream->token_seconds,
             stream->partition_refresh_seconds);
 }
@@ -87,12 +89,24 @@ static void limits_print(const struct config_field *field, FILE *to)
     config_bytes_text(field->min, least, sizeof least);
     config_bytes_text(field->max, most, sizeof most);
     switch (field->kind) {
-    case CONFIG_TEXT: snprintf(text, sizeof text, "%" PRIu64 " bytes", field->max); break;
-    case CONFIG_PATH: snprintf(text, sizeof text, "absolute"); break;
-    case CONFIG_NUMBER: snprintf(text, sizeof text, "%" PRIu64 "..%" PRIu64, field->min, field->max); break;
-    case CONFIG_BYTES: snprintf(text, sizeof text, "%s%s..%s", field->zero_is_none ? "0, " : "", least, most); break;
-    case CONFIG_NET: snprintf(text, sizeof text, "auto|uring|epoll"); break;
-    case CONFIG_LEVELS: snprintf(text, sizeof text, "error..trace"); break;
+    case CONFIG_TEXT:
+        snprintf(text, sizeof text, "%" PRIu64 " bytes", field->max);
+        break;
+    case CONFIG_PATH:
+        snprintf(text, sizeof text, "absolute");
+        break;
+    case CONFIG_NUMBER:
+        snprintf(text, sizeof text, "%" PRIu64 "..%" PRIu64, field->min, field->max);
+        break;
+    case CONFIG_BYTES:
+        snprintf(text, sizeof text, "%s%s..%s", field->zero_is_none ? "0, " : "", least, most);
+        break;
+    case CONFIG_NET:
+        snprintf(text, sizeof text, "auto|uring|epoll");
+        break;
+    case CONFIG_LEVELS:
+        snprintf(text, sizeof text, "error..trace");
+        break;
     }
     fprintf(to, "%-22s", text);
 }

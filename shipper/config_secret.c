@@ -84,7 +84,8 @@ static int credential_put(struct expansion *expansion, const char *name)
     char path[1024];
     const char *folder = getenv("CREDENTIALS_DIRECTORY");
     if (folder == NULL || *folder == '\0') {
-        snprintf(expansion->why, expansion->why_len, "CREDENTIALS_DIRECTORY is not set: credentials come from a systemd unit with LoadCredential=");
+        snprintf(expansion->why, expansion->why_len,
+                 "CREDENTIALS_DIRECTORY is not set: credentials come from a systemd unit with LoadCredential=");
         return -EINVAL;
     }
     if (strchr(name, '/') != NULL || name[0] == '.' || (size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) {
@@ -122,7 +123,7 @@ static int file_read(struct expansion *expansion, int fd, const char *path)
     size_t len = 0;
     struct stat status;
     const char *wrong = fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ? "is not a regular file" : NULL;
-    for (ssize_t count = 1; wrong == NULL && count > 0 && len < sizeof text; len += count > 0 ? (size_t)count : 0)
+    for (ssize_t count = 1; wrong == NULL && count > 0 && len<sizeof text; len += count> 0 ? (size_t)count : 0)
         if ((count = read(fd, text + len, sizeof text - len)) < 0)
             wrong = "cannot be read";
     if (wrong == NULL && len == sizeof text)

@@ -17,7 +17,8 @@ void config_stream_finish(const struct config *config, struct config_draft *draf
     hub_finish(draft, report);
     size_t bell_len = strlen(config->rings) + 1 + strlen(stream->name) + strlen(".bell");
     if (bell_len > CONFIG_BELL_PATH_BYTES_MAX)
-        config_complain(report, draft->section_line, NULL, "the doorbell's path %s/%s.bell has %zu bytes, a socket's takes %u: shorten rings or the stream's name",
+        config_complain(report, draft->section_line, NULL,
+                        "the doorbell's path %s/%s.bell has %zu bytes, a socket's takes %u: shorten rings or the stream's name",
                         config->rings, stream->name, bell_len, CONFIG_BELL_PATH_BYTES_MAX);
     if (stream->retry_backoff_ms > UINT64_C(1000) * stream->retry_backoff_max_seconds)
         config_complain(report, draft->line[KEY_RETRY_BACKOFF] != 0 ? draft->line[KEY_RETRY_BACKOFF] : draft->line[KEY_RETRY_BACKOFF_MAX],
@@ -74,7 +75,8 @@ static void hub_finish(struct config_draft *draft, struct config_report *report)
     else if (!given)
         config_complain(report, draft->section_line, "hub", "is missing, and the connection string has no EntityPath");
     else if (stream->hub[0] != '\0' && stream->connstr.hub[0] != '\0' && strcasecmp(stream->hub, stream->connstr.hub) != 0)
-        config_complain(report, draft->line[KEY_HUB], "hub", "%s is not the connection string's EntityPath %s", stream->hub, stream->connstr.hub);
+        config_complain(report, draft->line[KEY_HUB], "hub", "%s is not the connection string's EntityPath %s", stream->hub,
+                        stream->connstr.hub);
     else
         memcpy(stream->connstr.hub, stream->hub, sizeof stream->connstr.hub);
 }

@@ -104,15 +104,22 @@ static int pair_take(struct span pair, unsigned number, bool seen[PART_COUNT], s
 static int value_take(enum part part, struct span value, struct connstr *out, struct why why)
 {
     switch (part) {
-    case PART_ENDPOINT: return endpoint_take(value, out, why);
-    case PART_KEY_NAME: return text_take(part, value, out->key_name, sizeof out->key_name, why);
-    case PART_KEY: return text_take(part, value, out->key, sizeof out->key, why);
-    case PART_SIGNATURE: return signature_take(value, out, why);
-    case PART_HUB: return text_take(part, value, out->hub, sizeof out->hub, why);
-    case PART_EMULATOR: return emulator_take(value, out, why);
+    case PART_ENDPOINT:
+        return endpoint_take(value, out, why);
+    case PART_KEY_NAME:
+        return text_take(part, value, out->key_name, sizeof out->key_name, why);
+    case PART_KEY:
+        return text_take(part, value, out->key, sizeof out->key, why);
+    case PART_SIGNATURE:
+        return signature_take(value, out, why);
+    case PART_HUB:
+        return text_take(part, value, out->hub, sizeof out->hub, why);
+    case PART_EMULATOR:
+        return emulator_take(value, out, why);
     case PART_HOST_NAME:
     case PART_COUNT:
-    case PART_UNKNOWN: return 0;
+    case PART_UNKNOWN:
+        return 0;
     }
     return 0;
 }

@@ -100,10 +100,14 @@ static size_t uint_width(uint8_t code)
 {
     switch (code) {
     case 0x40:
-    case 0x43: return 1;
-    case 0x52: return 2;
-    case 0x70: return 5;
-    default: return 0;
+    case 0x43:
+        return 1;
+    case 0x52:
+        return 2;
+    case 0x70:
+        return 5;
+    default:
+        return 0;
     }
 }
 

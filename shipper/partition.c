@@ -65,6 +65,7 @@ static void words_add(struct hash_words *words, const uint8_t *from)
     words->c += word[2];
 }
 
+/* clang-format off */
 static void words_mix(struct hash_words *words)
 {
     uint32_t a = words->a, b = words->b, c = words->c;
@@ -89,6 +90,7 @@ static void words_finish(struct hash_words *words)
     c ^= b; c -= rotate(b, 24);
     *words = (struct hash_words){a, b, c};
 }
+/* clang-format on */
 
 static uint32_t rotate(uint32_t value, unsigned bits)
 {

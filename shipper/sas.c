@@ -27,7 +27,8 @@ int sas_make_token(const char *uri, const char *key_name, const char *key, int64
     if (error != 0 || (error = text_put(to, cap, &at, TOKEN_PREFIX "sr=")) != 0 || (error = text_put(to, cap, &at, signed_text)) != 0)
         goto out;
     if ((error = text_put(signed_text, sizeof signed_text, &signed_len, "\n")) != 0 ||
-        (error = text_put(signed_text, sizeof signed_text, &signed_len, expiry)) != 0 || (error = signature_make(signed_text, key, base64)) != 0)
+        (error = text_put(signed_text, sizeof signed_text, &signed_len, expiry)) != 0 ||
+        (error = signature_make(signed_text, key, base64)) != 0)
         goto out;
     if ((error = text_put(to, cap, &at, "&sig=")) != 0 || (error = percent_put(to, cap, &at, base64)) != 0 ||
         (error = text_put(to, cap, &at, "&se=")) != 0 || (error = text_put(to, cap, &at, expiry)) != 0 ||

@@ -1,5 +1,5 @@
-/* Any bytes as connection string, configuration, meta block or frames: nothing breaks, sizes told are sizes written, no secret gets into a message.
- *   fuzz_wire [SEED [SECONDS]]      the same seed makes the same inputs */
+/* Any bytes as connection string, configuration, meta block or frames: nothing breaks, sizes told are sizes written, no secret gets into a
+ * message. fuzz_wire [SEED [SECONDS]]      the same seed makes the same inputs */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -46,7 +46,10 @@ static uint64_t random_next(void)
     return z ^ z >> 31;
 }
 
-static size_t random_below(size_t limit) { return (size_t)(random_next() % limit); }
+static size_t random_below(size_t limit)
+{
+    return (size_t)(random_next() % limit);
+}
 
 static void input_set(const void *bytes, size_t len)
 {
@@ -71,20 +74,32 @@ static void input_mutate(const char *const *tokens, size_t token_count)
         uint8_t copy[64], byte = (uint8_t)random_next();
         const char *token = tokens[random_below(token_count)];
         switch (random_below(5)) {
-        case 0: input_splice(at, at < input_len ? 1 : 0, &byte, 1); break;
-        case 1: input_splice(at, len, "", 0); break;
+        case 0:
+            input_splice(at, at < input_len ? 1 : 0, &byte, 1);
+            break;
+        case 1:
+            input_splice(at, len, "", 0);
+            break;
         case 2:
             memcpy(copy, input + at, len);
             input_splice(random_below(input_len + 1), 0, copy, len);
             break;
-        case 3: input_splice(at, 0, token, strlen(token)); break;
-        case 4: input_splice(at, len, token, strlen(token)); break;
-        default: break;
+        case 3:
+            input_splice(at, 0, token, strlen(token));
+            break;
+        case 4:
+            input_splice(at, len, token, strlen(token));
+            break;
+        default:
+            break;
         }
     }
 }
 
-static bool holds_secret(const char *text) { return strstr(text, SECRET_PART) != NULL; }
+static bool holds_secret(const char *text)
+{
+    return strstr(text, SECRET_PART) != NULL;
+}
 
 /* ---- connection strings ---- */
 
@@ -95,8 +110,22 @@ static void fuzz_connstr(void)
         "Endpoint=sb://[::1]:5672;SharedAccessKeyName=send;SharedAccessKey=" SECRET ";UseDevelopmentEmulator=true;",
         "Endpoint=sb://h/;SharedAccessSignature=SharedAccessSignature sr=a&sig=" SECRET "&se=17&skn=x",
     };
-    static const char *const tokens[] = {";", "=", "Endpoint=", "sb://", ":5671", "[", "]", ("SharedAccessKey=" SECRET), "EntityPath=x", " ", "\n", ";;", "/", "true",
-                                         "UseDevelopmentEmulator=true;", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"};
+    static const char *const tokens[] = {";",
+                                         "=",
+                                         "Endpoint=",
+                                         "sb://",
+                                         ":5671",
+                                         "[",
+                                         "]",
+                                         ("SharedAccessKey=" SECRET),
+                                         "EntityPath=x",
+                                         " ",
+                                         "\n",
+                                         ";;",
+                                         "/",
+                                         "true",
+                                         "UseDevelopmentEmulator=true;",
+                                         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"};
     const char *start = starts[random_below(sizeof starts / sizeof *starts)];
     struct connstr connstr;
     char why[200] = "";
@@ -114,7 +143,8 @@ static void fuzz_connstr(void)
     CHECK(connstr.host[0] != '\0');
     CHECK((connstr.key[0] != '\0') == (connstr.key_name[0] != '\0'));
     CHECK((connstr.key[0] != '\0') != (connstr.signature[0] != '\0'));
-    CHECK(!connstr.emulator || strncmp(connstr.host, "127.", 4) == 0 || strcasecmp(connstr.host, "localhost") == 0 || strcmp(connstr.host, "::1") == 0);
+    CHECK(!connstr.emulator || strncmp(connstr.host, "127.", 4) == 0 || strcasecmp(connstr.host, "localhost") == 0 ||
+          strcmp(connstr.host, "::1") == 0);
 }
 
 /* ---- configurations ---- */
@@ -129,11 +159,32 @@ static void config_text(void *to, size_t cap, const struct config *config)
 
 static void fuzz_config(void)
 {
-    static const char start[] = "[shipper]\nrings = /dev/shm/ehring\nworkers = 2\nlog_level = info, pool=debug\n[stream orders]\nhub = orders\nconnection_string = "
-                                "Endpoint=sb://contoso/;SharedAccessKeyName=send;SharedAccessKey=" SECRET "\nlinger_ms = 7 ; short\n[stream clicks]\nhub = c\nnamespace = n\n"
-                                "shared_access_key_name = p\nshared_access_key = " SECRET "\ninflight_bytes_max = 64 MiB\n";
-    static const char *const tokens[] = {"\n", "=", "[", "]", "[stream x]\n", "hub = y\n", ";", "#", " ", "${", "}", "${env:EHRING_FUZZ_SECRET}", "${env:NONE}", "MiB",
-                                         "\xef\xbb\xbf", "-1", "18446744073709551616", "[shipper]", "workers", ":", "\r\n",
+    static const char start[] =
+        "[shipper]\nrings = /dev/shm/ehring\nworkers = 2\nlog_level = info, pool=debug\n[stream orders]\nhub = orders\nconnection_string = "
+        "Endpoint=sb://contoso/;SharedAccessKeyName=send;SharedAccessKey=" SECRET
+        "\nlinger_ms = 7 ; short\n[stream clicks]\nhub = c\nnamespace = n\n"
+        "shared_access_key_name = p\nshared_access_key = " SECRET "\ninflight_bytes_max = 64 MiB\n";
+    static const char *const tokens[] = {"\n",
+                                         "=",
+                                         "[",
+                                         "]",
+                                         "[stream x]\n",
+                                         "hub = y\n",
+                                         ";",
+                                         "#",
+                                         " ",
+                                         "${",
+                                         "}",
+                                         "${env:EHRING_FUZZ_SECRET}",
+                                         "${env:NONE}",
+                                         "MiB",
+                                         "\xef\xbb\xbf",
+                                         "-1",
+                                         "18446744073709551616",
+                                         "[shipper]",
+                                         "workers",
+                                         ":",
+                                         "\r\n",
                                          "group = xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"};
     static char messages[1 << 16], shown[1 << 16], shown_without[1 << 16];
     input_set(start, sizeof start - 1);
@@ -179,7 +230,8 @@ static void tlv_put(uint8_t tag, uint8_t type, const char *name, const void *val
 
 static void fuzz_meta(void)
 {
-    static const char *const tokens[] = {"\xff\xff\xff\xff", "\1\1", "\6\1", "\6\7", "\6\3\1", "\xc3\xa4", "\xed\xa0\x80", "abcdefgh", "\x80", "\x10"};
+    static const char *const tokens[] = {"\xff\xff\xff\xff", "\1\1",         "\6\1",     "\6\7", "\6\3\1",
+                                         "\xc3\xa4",         "\xed\xa0\x80", "abcdefgh", "\x80", "\x10"};
     static struct amqp_event event;
     static uint8_t filler[300];
     int64_t number = (int64_t)random_next() >> random_below(64);
@@ -189,7 +241,8 @@ static void fuzz_meta(void)
             tlv_put(tag, RING_TYPE_STRING, "", "application/json", 16);
     for (size_t count = random_below(12); count > 0; count--) {
         tlv_put(RING_META_PROPERTY, (uint8_t)(RING_TYPE_INT + random_below(4)), "number", &number, 8);
-        tlv_put(RING_META_PROPERTY, random_below(2) ? RING_TYPE_STRING : RING_TYPE_BINARY, "text", filler, (uint32_t)random_below(sizeof filler));
+        tlv_put(RING_META_PROPERTY, random_below(2) ? RING_TYPE_STRING : RING_TYPE_BINARY, "text", filler,
+                (uint32_t)random_below(sizeof filler));
     }
     if (random_below(3))
         input_mutate(tokens, sizeof tokens / sizeof *tokens);
@@ -230,6 +283,7 @@ static size_t frames_filter(uint8_t *data, size_t len, size_t step)
     }
 }
 
+/* clang-format off */
 static void fuzz_format(void)
 {
     static const char start[] = "AMQP\0\1\0\0\0\0\0\x22\2\0\0\0\0\x53\x14\xc0\x10\4\x43\x43\xa0\x08" "ABCDEFGH" "\x43paylo\0\0\0\x08\2\0\0\0"
@@ -248,6 +302,7 @@ static void fuzz_format(void)
     tried[3]++;
     accepted[3] += whole_passed != SIZE_MAX;
 }
+/* clang-format on */
 
 int main(int argc, char **argv)
 {

@@ -119,7 +119,8 @@ Test(amqp, plain_events_and_batches_equal_the_vectors)
     expect_bytes(encoded, len, vector, vector_read("batch2-nokey", vector));
 }
 
-/* The vector's properties list is filled up with nulls and its content-type is a string; the specification lets the nulls go and wants a symbol. */
+/* The vector's properties list is filled up with nulls and its content-type is a string; the specification lets the nulls go and wants a
+ * symbol. */
 Test(amqp, an_event_with_properties_equals_the_vector_but_for_two_quirks)
 {
     static const uint8_t list_there[] = {0xc0, 0x26, 0x0d}, list_here[] = {0xc0, 0x20, 0x07};
@@ -227,7 +228,8 @@ Test(amqp, long_texts_and_many_properties_take_the_wide_forms)
     pn_message_t *message = pn_message();
     for (size_t i = 0; i < sizeof lens / sizeof *lens; i++)
         for (size_t j = 0; j < sizeof lens / sizeof *lens; j++) {
-            event = (struct amqp_event){.key = text_of_len('k', lens[i]), .message_id = text_of_len('m', lens[j]), .creation_ms = j % 2 ? 1700000000000 : 0};
+            event = (struct amqp_event){
+                .key = text_of_len('k', lens[i]), .message_id = text_of_len('m', lens[j]), .creation_ms = j % 2 ? 1700000000000 : 0};
             if (j % 3)
                 event.correlation_id = text_of_len('c', lens[i]);
             size_t len = encode(encoded, "x", 1);
@@ -332,7 +334,8 @@ Test(amqp_meta, single_fields_and_properties_arrive)
 
 Test(amqp_meta, fields_of_an_earlier_event_do_not_stay)
 {
-    event = (struct amqp_event){.message_id = text_of("old"), .content_type = text_of("old"), .correlation_id = text_of("old"), .property_count = 3};
+    event = (struct amqp_event){
+        .message_id = text_of("old"), .content_type = text_of("old"), .correlation_id = text_of("old"), .property_count = 3};
     cr_assert_eq(amqp_event_from_meta(meta, 0, &event), 0);
     cr_expect_null(event.message_id.data);
     cr_expect_null(event.content_type.data);
@@ -365,7 +368,11 @@ Test(amqp_meta, as_many_properties_as_libehring_takes_fit_with_all_single_fields
 
 Test(amqp_meta, what_is_not_a_meta_block_is_refused)
 {
-    static const struct { uint8_t tag, type; const char *name, *value; uint32_t value_len; } cases[] = {
+    static const struct {
+        uint8_t tag, type;
+        const char *name, *value;
+        uint32_t value_len;
+    } cases[] = {
         {0, RING_TYPE_STRING, "", "x", 1},
         {7, RING_TYPE_STRING, "", "x", 1},
         {RING_META_MESSAGE_ID, RING_TYPE_INT, "", "12345678", 8},

@@ -113,8 +113,10 @@ Test(config, what_is_left_out_has_its_standard_value)
 
 Test(config, every_key_arrives_in_its_field)
 {
-    good("\xef\xbb\xbf; a comment\n[shipper]\nrings = /run/rings/ ; where\n  workers=16\nnet: epoll\r\nlog_level = warn, pool=debug\ndrain_seconds = 0\n# another\n\n"
-         "[ stream  clicks ] ; the second\nhub = Clicks\nconnection_string = " CONNECTION ";EntityPath=clicks\nca_file = /a/b.pem\nca_dir = /a/c\ngroup = app\n"
+    good("\xef\xbb\xbf; a comment\n[shipper]\nrings = /run/rings/ ; where\n  workers=16\nnet: epoll\r\nlog_level = warn, "
+         "pool=debug\ndrain_seconds = 0\n# another\n\n"
+         "[ stream  clicks ] ; the second\nhub = Clicks\nconnection_string = " CONNECTION
+         ";EntityPath=clicks\nca_file = /a/b.pem\nca_dir = /a/c\ngroup = app\n"
          "linger_ms = 60000\nbatch_bytes_max = 256 KiB\nbatch_count_max = 1000\ninflight_bytes_max = 1 MB\nconnect_timeout_seconds = 1\n"
          "retry_backoff_ms = 1\nretry_backoff_max_seconds = 2\ntoken_seconds = 60\npartition_refresh_seconds = 7");
     const struct config_stream *stream = &config->stream[0];
@@ -141,13 +143,20 @@ Test(config, every_key_arrives_in_its_field)
 
 Test(config, a_namespace_has_its_domain_or_gets_it)
 {
-    static const struct { const char *name, *host; uint16_t port; } cases[] = {
-        {"contoso", "contoso.servicebus.windows.net", 0}, {"contoso.servicebus.chinacloudapi.cn", "contoso.servicebus.chinacloudapi.cn", 0},
-        {"localhost", "localhost", 0}, {"127.0.0.2:5671", "127.0.0.2", 5671}, {"[::1]", "::1", 0},
+    static const struct {
+        const char *name, *host;
+        uint16_t port;
+    } cases[] = {
+        {"contoso", "contoso.servicebus.windows.net", 0},
+        {"contoso.servicebus.chinacloudapi.cn", "contoso.servicebus.chinacloudapi.cn", 0},
+        {"localhost", "localhost", 0},
+        {"127.0.0.2:5671", "127.0.0.2", 5671},
+        {"[::1]", "::1", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[512];
-        snprintf(text, sizeof text, "[stream s]\nhub = h\nnamespace = %s\nshared_access_key_name = send\nshared_access_key = k==\n", cases[i].name);
+        snprintf(text, sizeof text, "[stream s]\nhub = h\nnamespace = %s\nshared_access_key_name = send\nshared_access_key = k==\n",
+                 cases[i].name);
         good(text);
         cr_expect_str_eq(config->stream[0].connstr.host, cases[i].host);
         cr_expect_eq(config->stream[0].connstr.port, cases[i].port);
@@ -170,7 +179,8 @@ Test(config, unknown_keys_are_named_with_what_was_meant)
     bad(STREAM "Linger_MS = 2\n", 4, "Linger_MS: unknown key; linger_ms is allowed");
     bad(STREAM "workers = 2\n", 4, "workers: unknown key here; it belongs in [shipper]");
     bad("[shipper]\nhub = x\n" STREAM, 2, "hub: unknown key here; it belongs in [stream NAME]");
-    static const char *const later[] = {"credential", "transport", "type", "max_size", "client_limit", "proxy", "max_idle_seconds", "ready_message", "max_retries"};
+    static const char *const later[] = {"credential", "transport",        "type",          "max_size",   "client_limit",
+                                        "proxy",      "max_idle_seconds", "ready_message", "max_retries"};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         char text[512], about[64];
         snprintf(text, sizeof text, STREAM "%s = 1\n", later[i]);
@@ -181,7 +191,9 @@ Test(config, unknown_keys_are_named_with_what_was_meant)
 
 Test(config, values_out_of_their_limits_are_refused_with_the_limits)
 {
-    static const struct { const char *entry, *about; } cases[] = {
+    static const struct {
+        const char *entry, *about;
+    } cases[] = {
         {"linger_ms = 60001", "linger_ms: 60001: must be a number from 0 to 60000"},
         {"linger_ms = -1", "linger_ms: -1: must be"},
         {"linger_ms = 5ms", "linger_ms: 5ms: must be"},
@@ -211,9 +223,17 @@ Test(config, values_out_of_their_limits_are_refused_with_the_limits)
 
 Test(config, every_error_of_a_file_is_told)
 {
-    bad("key = early\n[shipper]\nworkers = 99\nworkers = 2\n[nonsense]\nx = 1\n[stream a]\nlinger_ms = x\nno value here\n[stream a]\n[stream b]\nhub = b\n", 1, "a key before");
-    static const char *const all[] = {":3: workers: 99", ":4: workers: is given twice, first in line 3", ":5: unknown section", ":8: linger_ms", ":9: is not `name = value`",
-                                      ":10: stream a is given twice, first in line 7", ":7: stream a has no credentials", ":7: hub: is missing",
+    bad("key = early\n[shipper]\nworkers = 99\nworkers = 2\n[nonsense]\nx = 1\n[stream a]\nlinger_ms = x\nno value here\n[stream "
+        "a]\n[stream b]\nhub = b\n",
+        1, "a key before");
+    static const char *const all[] = {":3: workers: 99",
+                                      ":4: workers: is given twice, first in line 3",
+                                      ":5: unknown section",
+                                      ":8: linger_ms",
+                                      ":9: is not `name = value`",
+                                      ":10: stream a is given twice, first in line 7",
+                                      ":7: stream a has no credentials",
+                                      ":7: hub: is missing",
                                       ":11: stream b has no credentials"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         cr_expect_not_null(strstr(messages, all[i]), "`%s` is missing in:\n%s", all[i], messages);
@@ -237,7 +257,8 @@ Test(config, streams_and_their_parts_must_fit_together)
 
 Test(config, names_of_streams_are_names_of_directories)
 {
-    static const char *const names[] = {"", ".hidden", "a/b", "a b", "..", "ä", "1234567890123456789012345678901234567890123456789012345678901234"};
+    static const char *const names[] = {
+        "", ".hidden", "a/b", "a b", "..", "ä", "1234567890123456789012345678901234567890123456789012345678901234"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char text[512];
         snprintf(text, sizeof text, "[stream %s]\nhub = h\n", names[i]);
@@ -270,7 +291,9 @@ Test(config, lines_longer_than_libinihs_are_whole_and_longer_than_ours_are_refus
     static char text[16384], signature[4096], line[8192];
     memset(signature, 's', 2000);
     snprintf(text, sizeof text,
-             "[stream a]\nhub = h\nconnection_string = Endpoint=sb://h/;SharedAccessSignature=SharedAccessSignature sr=%s ; comment\nlinger_ms = 9\n", signature);
+             "[stream a]\nhub = h\nconnection_string = Endpoint=sb://h/;SharedAccessSignature=SharedAccessSignature sr=%s ; "
+             "comment\nlinger_ms = 9\n",
+             signature);
     good(text);
     cr_expect_eq(strlen(config->stream[0].connstr.signature), strlen("SharedAccessSignature sr=") + 2000);
     cr_expect_eq(config->stream[0].linger_ms, 9);
@@ -298,7 +321,8 @@ Test(config, secrets_come_from_environment_files_and_credentials)
     cr_expect_str_eq(messages, "");
     good("[stream a]\nhub = h\nconnection_string = ${credential:secret}\n");
     cr_expect_str_eq(config->stream[0].connstr.key, SECRET);
-    good("[stream a]\nhub = h\nconnection_string = Endpoint=sb://h/;SharedAccessKeyName=n;SharedAccessKey=${env:EHRING_TEST_KEY};EntityPath=h\n");
+    good("[stream a]\nhub = h\nconnection_string = "
+         "Endpoint=sb://h/;SharedAccessKeyName=n;SharedAccessKey=${env:EHRING_TEST_KEY};EntityPath=h\n");
     cr_expect_str_eq(config->stream[0].connstr.key, SECRET);
     file_write("secret", CONNECTION "\n", strlen(CONNECTION "\n"), 0644);
     good(text);
@@ -314,7 +338,9 @@ Test(config, a_secret_that_cannot_be_had_is_an_error_that_names_the_place)
     setenv("EHRING_TEST_EMPTY", "", 1);
     setenv("EHRING_TEST_BIG", "aHVudGVy is not a connection string", 1);
     unsetenv("CREDENTIALS_DIRECTORY");
-    static const struct { const char *value, *about; } cases[] = {
+    static const struct {
+        const char *value, *about;
+    } cases[] = {
         {"${env:EHRING_TEST_NONE}", "connection_string: environment variable EHRING_TEST_NONE is not set"},
         {"${env:EHRING_TEST_EMPTY}", "connection_string: environment variable EHRING_TEST_EMPTY is empty"},
         {"${env:EHRING_TEST_BIG}", "connection_string: part 1"},
@@ -343,20 +369,27 @@ Test(config, a_key_pasted_on_a_line_of_its_own_is_not_repeated_in_the_message)
 {
     bad("[stream a]\n" SECRET "\n", 2, "unknown key");
     bad("[stream a]\nlinger_ms = " SECRET "\n", 2, "linger_ms: must be");
-    bad("[stream a]\nshared_access_key = hunter2\nhub = " SECRET "x" "\n", 1, "namespace: is missing");
+    bad("[stream a]\nshared_access_key = hunter2\nhub = " SECRET "x"
+        "\n",
+        1, "namespace: is missing");
     bad("[stream a]\nhunter2 hunter2\n", 2, "is not `name = value`");
 }
 
 Test(config, print_shows_all_that_is_in_force_and_masks_secrets)
 {
     good("[shipper]\nworkers = 3\n[stream a]\nhub = h\nconnection_string = " CONNECTION "\ninflight_bytes_max = 1 GiB\n"
-         "[stream b]\nhub = h\nconnection_string = Endpoint=sb://127.0.0.1:5673;SharedAccessSignature=SharedAccessSignature sr=hunter&sig=hunter;UseDevelopmentEmulator=true\n"
+         "[stream b]\nhub = h\nconnection_string = Endpoint=sb://127.0.0.1:5673;SharedAccessSignature=SharedAccessSignature "
+         "sr=hunter&sig=hunter;UseDevelopmentEmulator=true\n"
          "[stream c]\nhub = h\nnamespace = n\nshared_access_key_name = p\nshared_access_key = hunter2\n");
     const char *text = printed();
     cr_expect_null(strstr(text, "hunter"), "%s", text);
     cr_expect_null(strstr(text, SECRET), "%s", text);
     static const char *const all[] = {
-        "[shipper]\n", "workers = 3\n", "[stream a]\n", "inflight_bytes_max = 1 GiB\n", "linger_ms = 5\n",
+        "[shipper]\n",
+        "workers = 3\n",
+        "[stream a]\n",
+        "inflight_bytes_max = 1 GiB\n",
+        "linger_ms = 5\n",
         "connection_string = Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=***\n",
         "connection_string = Endpoint=sb://127.0.0.1:5673/;SharedAccessSignature=***;UseDevelopmentEmulator=true\n",
         "connection_string = Endpoint=sb://n.servicebus.windows.net/;SharedAccessKeyName=p;SharedAccessKey=***\n",
@@ -381,9 +414,28 @@ Test(config, the_list_of_keys_holds_every_key_once)
     config_print_keys(to);
     fclose(to);
     static const char *const names[] = {
-        "rings", "workers", "net", "log_level", "drain_seconds", "hub", "connection_string", "namespace", "shared_access_key_name", "shared_access_key", "ca_file",
-        "ca_dir", "group", "linger_ms", "batch_bytes_max", "batch_count_max", "inflight_bytes_max", "connect_timeout_seconds", "retry_backoff_ms",
-        "retry_backoff_max_seconds", "token_seconds", "partition_refresh_seconds",
+        "rings",
+        "workers",
+        "net",
+        "log_level",
+        "drain_seconds",
+        "hub",
+        "connection_string",
+        "namespace",
+        "shared_access_key_name",
+        "shared_access_key",
+        "ca_file",
+        "ca_dir",
+        "group",
+        "linger_ms",
+        "batch_bytes_max",
+        "batch_count_max",
+        "inflight_bytes_max",
+        "connect_timeout_seconds",
+        "retry_backoff_ms",
+        "retry_backoff_max_seconds",
+        "token_seconds",
+        "partition_refresh_seconds",
     };
     int lines = 0;
     for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)

@@ -50,7 +50,8 @@ Test(connstr, order_case_spaces_and_unknown_names_do_not_matter)
 
 Test(connstr, the_emulators_string_is_for_the_local_host_only)
 {
-    good("Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;");
+    good(
+        "Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;");
     cr_expect(parsed.emulator);
     good("Endpoint=sb://127.3.2.1:5673;" PAIR ";UseDevelopmentEmulator=true");
     cr_expect_eq(parsed.port, 5673);
@@ -103,7 +104,10 @@ Test(connstr, what_is_wrong_is_said)
 Test(connstr, limits_are_those_of_the_fields)
 {
     static char long_text[4096], text[8192];
-    struct { const char *format; size_t limit; } cases[] = {
+    struct {
+        const char *format;
+        size_t limit;
+    } cases[] = {
         {"Endpoint=sb://%s/;" PAIR, 255},
         {ENDPOINT ";" PAIR ";EntityPath=%s", 256},
         {ENDPOINT ";SharedAccessKeyName=%s;SharedAccessKey=k", 256},
@@ -124,9 +128,16 @@ Test(connstr, limits_are_those_of_the_fields)
 Test(connstr, no_message_holds_a_piece_of_the_string)
 {
     static const char *const texts[] = {
-        "hunter2secret", "hunter2secret=", "=hunter2secret", ENDPOINT ";SharedAccessKey=hunter2secret", ENDPOINT ";hunter2secret=",
-        "Endpoint=hunter2secret;" PAIR, "Endpoint=sb://hunter2secret!/;" PAIR, ENDPOINT ";SharedAccessSignature=hunter2secret",
-        ENDPOINT ";" PAIR ";SharedAccessKey=hunter2secret", ENDPOINT ";" PAIR ";UseDevelopmentEmulator=hunter2secret",
+        "hunter2secret",
+        "hunter2secret=",
+        "=hunter2secret",
+        ENDPOINT ";SharedAccessKey=hunter2secret",
+        ENDPOINT ";hunter2secret=",
+        "Endpoint=hunter2secret;" PAIR,
+        "Endpoint=sb://hunter2secret!/;" PAIR,
+        ENDPOINT ";SharedAccessSignature=hunter2secret",
+        ENDPOINT ";" PAIR ";SharedAccessKey=hunter2secret",
+        ENDPOINT ";" PAIR ";UseDevelopmentEmulator=hunter2secret",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         bad(texts[i], "");

@@ -65,6 +65,7 @@ static void put_frame(uint8_t type, const void *body, const void *after, size_t 
     put(body, after, len);
 }
 
+/* clang-format off */
 #define BATCH_BEFORE "\xa0\x08" "ABCDEFGH" "\x43"
 #define BATCH_AFTER "\xa0\x04" "ABCD" "\x70\x80\x01\x37\x00"
 #define FRAME(type, before, after) put_frame(type, before, after, sizeof(before) - 1)
@@ -98,6 +99,7 @@ static void script_make(void)
     put("\0\0\0\x22\3\0\0\0\1\2\3\4\0\x53\x14\xc0\x10\x04\x43\x43" BATCH_BEFORE "xyz", "\0\0\0\x22\3\0\0\0\1\2\3\4\0\x53\x14\xc0\x10\x04\x43\x43" BATCH_AFTER "xyz", 34);
     FRAME(0, "\0\x53\x14\xc0\x10\x04\x43\x43" BATCH_BEFORE, "\0\x53\x14\xc0\x10\x04\x43\x43" BATCH_AFTER);
 }
+/* clang-format on */
 
 static void expect_script(const struct pipe *pipe, const char *how, size_t at)
 {
@@ -157,7 +159,8 @@ Test(format, a_peer_that_takes_little_at_a_time_gets_the_same)
 
 Test(format, what_is_no_frame_is_refused)
 {
-    static const uint8_t cases[][8] = {{0, 0, 0, 7, 2, 0, 0, 0}, {0, 0, 0, 8, 1, 0, 0, 0}, {0, 0, 0, 8, 3, 0, 0, 0}, {'H', 'T', 'T', 'P', 0, 0, 0, 0}};
+    static const uint8_t cases[][8] = {
+        {0, 0, 0, 7, 2, 0, 0, 0}, {0, 0, 0, 8, 1, 0, 0, 0}, {0, 0, 0, 8, 3, 0, 0, 0}, {'H', 'T', 'T', 'P', 0, 0, 0, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct format_filter filter = {0};
         uint8_t data[8];
@@ -180,8 +183,14 @@ static unsigned received_count;
 static bool received_intact = true;
 static pn_link_t *sender;
 
-static size_t delivery_len(unsigned number) { return delivery_lens[number % (sizeof delivery_lens / sizeof *delivery_lens)]; }
-static bool delivery_is_batch(unsigned number) { return number % 3 != 1; }
+static size_t delivery_len(unsigned number)
+{
+    return delivery_lens[number % (sizeof delivery_lens / sizeof *delivery_lens)];
+}
+static bool delivery_is_batch(unsigned number)
+{
+    return number % 3 != 1;
+}
 
 static void server_receive(pn_delivery_t *delivery)
 {
@@ -203,15 +212,22 @@ static void server_events(void)
 {
     for (pn_event_t *event; (event = pn_connection_driver_next_event(&server)) != NULL;)
         switch (pn_event_type(event)) {
-        case PN_CONNECTION_REMOTE_OPEN: pn_connection_open(server.connection); break;
-        case PN_SESSION_REMOTE_OPEN: pn_session_open(pn_event_session(event)); break;
+        case PN_CONNECTION_REMOTE_OPEN:
+            pn_connection_open(server.connection);
+            break;
+        case PN_SESSION_REMOTE_OPEN:
+            pn_session_open(pn_event_session(event));
+            break;
         case PN_LINK_REMOTE_OPEN:
             pn_terminus_copy(pn_link_target(pn_event_link(event)), pn_link_remote_target(pn_event_link(event)));
             pn_link_open(pn_event_link(event));
             pn_link_flow(pn_event_link(event), DELIVERIES);
             break;
-        case PN_DELIVERY: server_receive(pn_event_delivery(event)); break;
-        default: break;
+        case PN_DELIVERY:
+            server_receive(pn_event_delivery(event));
+            break;
+        default:
+            break;
         }
 }
 
@@ -316,7 +332,10 @@ static uint32_t be32(const uint8_t *from)
     return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
 }
 
-static size_t uint_skip(const uint8_t *at) { return *at == 0x70 ? 5 : *at == 0x52 ? 2 : 1; }
+static size_t uint_skip(const uint8_t *at)
+{
+    return *at == 0x70 ? 5 : *at == 0x52 ? 2 : 1;
+}
 
 /* A second reading of the stream: every transfer's tag and format. */
 static void expect_formats(unsigned transfers_wanted)

@@ -123,9 +123,17 @@ Test(log, a_line_of_another_area_does_not_end_the_collapsing)
 
 Test(log, quotes_what_a_collector_would_misread)
 {
-    static const struct { const char *text, *quoted; } cases[] = {
-        {"plain", "plain"},          {"", "\"\""},           {"two words", "\"two words\""}, {"a=b", "\"a=b\""},
-        {"say \"x\"", "\"say \\\"x\\\"\""}, {"a\nb", "\"a\\x0ab\""}, {"\033[2J", "\"\\x1b[2J\""},    {"back\\slash", "\"back\\\\slash\""},
+    static const struct {
+        const char *text, *quoted;
+    } cases[] = {
+        {"plain", "plain"},
+        {"", "\"\""},
+        {"two words", "\"two words\""},
+        {"a=b", "\"a=b\""},
+        {"say \"x\"", "\"say \\\"x\\\"\""},
+        {"a\nb", "\"a\\x0ab\""},
+        {"\033[2J", "\"\\x1b[2J\""},
+        {"back\\slash", "\"back\\\\slash\""},
         {"日本", "日本"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -136,7 +144,8 @@ Test(log, quotes_what_a_collector_would_misread)
 
 Test(log, cuts_long_values_to_fit_and_stays_quoted)
 {
-    static const char *const texts[] = {"abcdefghijklmnop", "a b c d e f g h", "\n\n\n\n\n\n", "\"\"\"\"\"\"\"\"", "日 本 日 本 日 本", "日本日本日本"};
+    static const char *const texts[] = {"abcdefghijklmnop", "a b c d e f g h",   "\n\n\n\n\n\n",
+                                        "\"\"\"\"\"\"\"\"", "日 本 日 本 日 本", "日本日本日本"};
     for (size_t cap = 0; cap < 20; cap++)
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
             char to[24];

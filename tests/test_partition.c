@@ -45,7 +45,8 @@ Test(partition, hashes_and_places_every_key_of_the_vectors_as_the_service_does)
         cr_expect_eq(hash, cJSON_GetObjectItem(row, "hash16")->valueint, "key %s", name);
         cJSON_ArrayForEach(count, cJSON_GetObjectItem(row, "partition"))
         {
-            cr_expect_eq(partition_of_hash(hash, (uint32_t)atoi(count->string)), (uint32_t)count->valueint, "key %s of %s", name, count->string);
+            cr_expect_eq(partition_of_hash(hash, (uint32_t)atoi(count->string)), (uint32_t)count->valueint, "key %s of %s", name,
+                         count->string);
             places++;
         }
         rows++;
@@ -86,7 +87,7 @@ Test(partition, domains_of_partitions_are_apart_from_those_of_classes)
         cr_assert_lt(domain, RING_DOMAINS_MAX);
         cr_assert_eq(partition_of_domain(domain), partition);
     }
-    for (uint32_t class = 0; class < RING_CLASS_COUNT; class++)
+    for (uint32_t class = 0; class < RING_CLASS_COUNT; class ++)
         cr_assert_eq(partition_of_domain(class), PARTITION_NONE);
 }
 
