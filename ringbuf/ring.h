@@ -145,6 +145,7 @@ int ring_sync(struct ring *ring);
 void ring_quarantine(struct ring *ring, enum ring_quarantine reason, uint64_t pos);
 enum ring_quarantine ring_quarantined(const struct ring *ring);
 const char *ring_quarantine_text(enum ring_quarantine reason);
+/* A file that was quarantined by an earlier shipper opens quarantined. */
 
 /* ---- start of a shipper on a ring: one thread, before the lanes are used ---- */
 
@@ -233,6 +234,9 @@ void ring_lane_count(struct ring_lane *lane, const struct ring_settled *settled)
 /* One commit-to-accept latency into the lane's histogram in the ring. */
 void ring_lane_note_latency(struct ring_lane *lane, uint64_t latency_ns);
 
+/* One more latency from commit to accept, in the lane's histogram. */
+void ring_lane_note_latency(struct ring_lane *lane, uint64_t latency_ns);
+
 /* Stores the lane's read and ack positions, raises the gate over all lanes in force, wakes the producer if it waits on it. */
 void ring_lane_ack(struct ring_lane *lane, uint64_t read_pos, uint64_t ack_pos);
 
@@ -243,6 +247,10 @@ uint64_t ring_flush_pos(const struct ring *ring);
 void ring_note(struct ring_lane *lane, int64_t time_ns);
 /* The newest noted time at or before `pos`, or the ring's creation: never later than the event's commit by more than a pass. */
 int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos);
+
+/* Events committed since the ring was made. After a kill between the writer's two stores its count is ahead of write_pos: the heads that
+ * follow write_pos tell by how much. Any thread. */
+uint64_t ring_committed_events(const struct ring *ring);
 
 /* Events of this ring from the gate on that nobody has settled, counted by walking. Slow; for ledgers and tools. -EBADMSG as ring_walk.
  * On a live ring the cut is consistent: retried while the gate moves. */

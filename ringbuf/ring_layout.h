@@ -178,6 +178,8 @@ struct ring_lane_counts {
 
 enum ring_redo_state { RING_REDO_EMPTY = 0, RING_REDO_FULL = 1 };
 
+#define RING_REDO_NO_DOMAIN UINT32_MAX /* counts alone: no done_pos changes */
+
 struct ring_redo {
     _Atomic uint32_t state;
     _Atomic uint32_t domain;

@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wtsan" /* fences are not modelled: the edges below that use one order words, not the bytes behind them */
+#endif
+
 /* P1: publish record; pairs with P2 in ring_lane_look. Without it a reader sees the new position before the record's bytes. */
 static inline void order_publish(_Atomic uint64_t *write_pos, uint64_t pos)
 {
@@ -125,6 +129,34 @@ static inline void order_flag_set(_Atomic uint32_t *flag, uint32_t value)
 }
 /* Q2: pairs with Q1. */
 static inline uint32_t order_flag_get(const _Atomic uint32_t *flag) { return atomic_load_explicit(flag, memory_order_acquire); }
+
+/* Q1 and Q2 for a 64-bit word: a slot of the SIGBUS handler's table, whose length must be there before its address. */
+static inline void order_flag_set64(_Atomic uint64_t *flag, uint64_t value)
+{
+    atomic_store_explicit(flag, value, memory_order_release);
+}
+static inline uint64_t order_flag_get64(const _Atomic uint64_t *flag) { return atomic_load_explicit(flag, memory_order_acquire); }
+
+/* C1: the first of several threads gives a word its value; pairs with itself. True for the one that did. */
+static inline bool order_claim32(_Atomic uint32_t *word, uint32_t value)
+{
+    uint32_t zero = 0;
+    return atomic_compare_exchange_strong_explicit(word, &zero, value, memory_order_acq_rel, memory_order_acquire);
+}
+
+/* N1: the notes' head or tail moves; pairs with N2. Without it a reader takes a note that is not written yet, or is written anew. */
+static inline void order_move_notes(_Atomic uint64_t *index, uint64_t value)
+{
+    atomic_store_explicit(index, value, memory_order_release);
+    atomic_thread_fence(memory_order_release); /* what is written into freed slots comes after the move of the head */
+}
+/* N2: pairs with N1: first look at head and tail, and once more at the head when the notes were read. */
+static inline uint64_t order_load_notes(const _Atomic uint64_t *index) { return atomic_load_explicit(index, memory_order_acquire); }
+static inline uint64_t order_check_notes(const _Atomic uint64_t *head)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(head, memory_order_relaxed);
+}
 
 /* K1: a count of sleepers or of references, changed by several threads; pairs with itself. Sequentially consistent: the last to sleep
  * must know that it is the last. */

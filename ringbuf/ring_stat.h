@@ -78,7 +78,9 @@ void ring_stat_file_close(struct ring_stat_file *file);
 /* ---- reading any file that has a table: bounded, nothing in the file is trusted ---- */
 
 enum ring_stat_source { RING_STAT_OF_RING, RING_STAT_OF_SHIPPER };
+struct ring_guard;
 struct ring_stat_view {
+    struct ring_guard *guard; /* a file that is cut under the reader gives zeros */
     const uint8_t *map;
     size_t map_len;
     enum ring_stat_source source;

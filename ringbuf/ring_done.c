@@ -1,0 +1,161 @@
+/* What is settled: positions per domain and counts change as one through a lane's redo record; what a start stores again and checks. */
+#include <assert.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "ring_internal.h"
+#include "ring_order.h"
+
+#define COUNT_WORDS 6u
+static_assert(sizeof(struct ring_lane_counts) == COUNT_WORDS * sizeof(uint64_t), "counts are words");
+static_assert(sizeof(struct ring_settled) == COUNT_WORDS * sizeof(uint64_t), "one word for one word");
+static_assert(offsetof(struct ring_settled, maybe_duplicate_events) == offsetof(struct ring_lane_counts, maybe_duplicate_events), "same order");
+
+static void settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos, const struct ring_settled *settled);
+static int redo_finish(struct ring_shipper *shipper, struct ring_lane_words *words, uint64_t write_pos, uint64_t capacity);
+static int check_positions(const struct ring *ring, uint64_t gate_pos, uint64_t write_pos);
+static void counts_copy(struct ring_lane_counts *to, const struct ring_lane_counts *from);
+static bool is_within(uint64_t pos, uint64_t write_pos);
+
+int ring_lanes_begin(struct ring *ring, uint32_t lane_count)
+{
+    struct ring_shipper *shipper = ring->shipper;
+    uint64_t write_pos = order_observe(&ring->producer->hot.write_pos);
+    uint64_t gate_pos = order_load_gate(&shipper->gate.gate_pos);
+    int err = 0;
+
+    assert(lane_count > 0 && lane_count <= RING_LANES_MAX);
+    for (uint32_t i = 0; i < RING_LANES_MAX && !err; i++)
+        err = redo_finish(shipper, &shipper->lane[i], write_pos, ring->capacity);
+    if (!err)
+        err = check_positions(ring, gate_pos, write_pos);
+    if (err || ring_faulted(ring)) {
+        ring_quarantine(ring, RING_QUARANTINE_POSITIONS, gate_pos);
+        return -EBADMSG;
+    }
+    ring->lane_count = lane_count;
+    for (uint32_t i = 0; i < RING_LANES_MAX; i++) {
+        order_none_store64(&ring->ack_pos[i], gate_pos);
+        order_none_store64(&shipper->lane[i].read_pos, gate_pos);
+        order_none_store64(&shipper->lane[i].ack_pos, gate_pos);
+    }
+    order_none_store32(&shipper->control.lane_count, lane_count);
+    order_none_store32(&shipper->control.shipper_pid, (uint32_t)getpid());
+    return 0;
+}
+
+uint32_t ring_partition_count(const struct ring *ring)
+{
+    uint32_t count = order_none_load32(&ring->shipper->control.partition_count);
+
+    return count <= RING_PARTITIONS_MAX ? count : RING_PARTITIONS_MAX;
+}
+
+void ring_set_partition_count(struct ring *ring, uint32_t partition_count)
+{
+    assert(partition_count <= RING_PARTITIONS_MAX);
+    order_none_store32(&ring->shipper->control.partition_count, partition_count);
+}
+
+uint64_t ring_done_max(const struct ring *ring)
+{
+    uint64_t max = 0;
+
+    for (uint32_t domain = 0; domain < RING_DOMAINS_MAX; domain++) {
+        uint64_t pos = ring_done_pos(ring, domain);
+        max = pos > max ? pos : max;
+    }
+    return max;
+}
+
+void ring_done_clear(struct ring *ring)
+{
+    for (uint32_t i = 0; i < RING_DOMAINS_MAX; i++)
+        order_none_store64(&ring->shipper->done_pos[i], 0);
+}
+
+void ring_set_event_bytes_max(struct ring *ring, uint32_t event_bytes_max)
+{
+    order_none_store32(&ring->shipper->limit.event_bytes_max, event_bytes_max);
+}
+
+uint64_t ring_done_pos(const struct ring *ring, uint32_t domain)
+{
+    assert(domain < RING_DOMAINS_MAX);
+    return order_none_load64(&ring->shipper->done_pos[ring_done_slot(domain)]);
+}
+
+void ring_lane_settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos, const struct ring_settled *settled)
+{
+    assert(domain < RING_DOMAINS_MAX);
+    settle(lane, domain, done_pos, settled);
+}
+
+void ring_lane_count(struct ring_lane *lane, const struct ring_settled *settled)
+{
+    settle(lane, RING_REDO_NO_DOMAIN, 0, settled);
+}
+
+/* R1 throughout: record, full, what it says, empty. A kill between any two leaves either the old or a record that is stored again. */
+static void settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos, const struct ring_settled *settled)
+{
+    struct ring_shipper *shipper = lane->ring->shipper;
+    struct ring_lane_words *words = &shipper->lane[lane->index];
+    const uint64_t *add = (const uint64_t *)(const void *)settled;
+    const _Atomic uint64_t *old = &words->counts.accepted_events;
+    _Atomic uint64_t *new = &words->redo.counts.accepted_events;
+
+    order_redo_store32(&words->redo.domain, domain);
+    order_redo_store64(&words->redo.done_pos, done_pos);
+    for (uint32_t i = 0; i < COUNT_WORDS; i++)
+        order_redo_store64(&new[i], order_none_load64(&old[i]) + add[i]);
+    order_redo_store32(&words->redo.state, RING_REDO_FULL);
+    if (domain != RING_REDO_NO_DOMAIN)
+        order_redo_store64(&shipper->done_pos[ring_done_slot(domain)], done_pos);
+    counts_copy(&words->counts, &words->redo.counts);
+    order_redo_store32(&words->redo.state, RING_REDO_EMPTY);
+}
+
+static int redo_finish(struct ring_shipper *shipper, struct ring_lane_words *words, uint64_t write_pos, uint64_t capacity)
+{
+    uint32_t state = order_redo_load32(&words->redo.state); /* R2 */
+    uint32_t domain = order_redo_load32(&words->redo.domain);
+    uint64_t done_pos = order_redo_load64(&words->redo.done_pos);
+
+    if (state == RING_REDO_EMPTY)
+        return 0;
+    if (state != RING_REDO_FULL)
+        return -EBADMSG;
+    if (domain != RING_REDO_NO_DOMAIN) {
+        if (domain >= RING_DOMAINS_MAX || !is_within(done_pos, write_pos) || write_pos - done_pos > capacity)
+            return -EBADMSG;
+        order_redo_store64(&shipper->done_pos[ring_done_slot(domain)], done_pos);
+    }
+    counts_copy(&words->counts, &words->redo.counts);
+    order_redo_store32(&words->redo.state, RING_REDO_EMPTY);
+    return 0;
+}
+
+static int check_positions(const struct ring *ring, uint64_t gate_pos, uint64_t write_pos)
+{
+    if (!is_within(gate_pos, write_pos) || write_pos - gate_pos > ring->capacity || write_pos % RING_RECORD_ALIGN != 0)
+        return -EBADMSG;
+    for (uint32_t domain = 0; domain < RING_DOMAINS_MAX; domain++)
+        if (!is_within(ring_done_pos(ring, domain), write_pos))
+            return -EBADMSG;
+    return 0;
+}
+
+static void counts_copy(struct ring_lane_counts *to, const struct ring_lane_counts *from)
+{
+    const _Atomic uint64_t *read = &from->accepted_events;
+    _Atomic uint64_t *write = &to->accepted_events;
+
+    for (uint32_t i = 0; i < COUNT_WORDS; i++)
+        order_redo_store64(&write[i], order_none_load64(&read[i]));
+}
+
+static bool is_within(uint64_t pos, uint64_t write_pos)
+{
+    return pos % RING_RECORD_ALIGN == 0 && pos <= write_pos;
+}

@@ -1,0 +1,133 @@
+/* A writer's life and what it tells: open, close, sizes, counters. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "ring_internal.h"
+#include "ring_order.h"
+
+static void writer_init(struct ring_writer *writer, const struct ring_created *created, bool times_all);
+static void writer_sync(struct ring_writer *writer);
+
+int ring_writer_open(const struct ring_writer_options *options, struct ring_writer **out, struct ring_refusal *why)
+{
+    struct ring_writer *writer = NULL;
+    struct ring_created created;
+    int err;
+
+    *out = NULL;
+    if (posix_memalign((void **)&writer, RING_LINE, sizeof(*writer)) != 0)
+        return ring_refuse(why, RING_ABSENT, -ENOMEM, "no memory for a handle of %zu bytes", sizeof(*writer));
+    memset(writer, 0, sizeof(*writer));
+    writer->alive = ring_fork_word(&writer->generation);
+    if (!writer->alive) {
+        err = ring_refuse(why, RING_ABSENT, -ENOMEM, "no page that a fork wipes (MADV_WIPEONFORK, Linux 4.14)");
+        goto out;
+    }
+    err = ring_create(options, &created, why);
+    if (err)
+        goto out;
+    writer_init(writer, &created, options->times_all);
+    if (why)
+        *why = (struct ring_refusal){.rung = RING_READY};
+    *out = writer;
+    writer = NULL;
+out:
+    free(writer);
+    return err;
+}
+
+void ring_writer_close(struct ring_writer *writer)
+{
+    if (!writer)
+        return;
+    if (ring_writer_alive(writer)) {
+        ring_writer_publish(writer);
+        order_none_store32(&writer->producer->hot.closed, 1);
+        writer_sync(writer);
+        uint64_t number = order_load_sleeping_fenced(&writer->shipper->sleeping.number);
+        munmap(writer->map, writer->map_len);
+        if (number != 0) /* after the lock went: who looks now finds an orphan */
+            ring_bell_send(writer->bell_path);
+    }
+    free(writer->path);
+    free(writer->bell_path);
+    free(writer);
+}
+
+uint64_t ring_writer_capacity(const struct ring_writer *writer) { return writer->capacity; }
+uint32_t ring_writer_record_max(const struct ring_writer *writer) { return writer->record_max; }
+const char *ring_writer_path(const struct ring_writer *writer) { return writer->path; }
+const uint8_t *ring_writer_uuid(const struct ring_writer *writer) { return writer->uuid; }
+uint64_t ring_writer_pos(const struct ring_writer *writer) { return writer->pos; }
+uint64_t ring_writer_last_pos(const struct ring_writer *writer) { return writer->last_pos; }
+
+bool ring_writer_alive(const struct ring_writer *writer)
+{
+    return order_none_load32(writer->alive) == writer->generation;
+}
+
+uint32_t ring_writer_event_bytes_max(const struct ring_writer *writer)
+{
+    return ring_writer_alive(writer) ? order_none_load32(&writer->shipper->limit.event_bytes_max) : 0;
+}
+
+void ring_writer_count_refused(struct ring_writer *writer, uint32_t reason)
+{
+    assert(reason < RING_REFUSED_REASONS);
+    if (ring_writer_alive(writer))
+        order_none_add64(&writer->producer->counters.refused[reason], 1);
+}
+
+void ring_writer_read_stats(const struct ring_writer *writer, struct ring_writer_stats *stats)
+{
+    *stats = (struct ring_writer_stats){.committed_events = writer->event_count, .write_pos = writer->pos};
+    if (!ring_writer_alive(writer))
+        return;
+    stats->gate_pos = order_load_gate(&writer->shipper->gate.gate_pos);
+    for (uint32_t i = 0; i < RING_LANES_MAX; i++) {
+        const struct ring_lane_counts *counts = &writer->shipper->lane[i].counts;
+        stats->accepted_events += order_none_load64(&counts->accepted_events);
+        stats->dead_lettered_events += order_none_load64(&counts->dead_lettered_events);
+        stats->dropped_events += order_none_load64(&counts->dropped_events);
+    }
+    for (uint32_t i = 0; i < RING_REFUSED_REASONS; i++)
+        stats->refused[i] = order_none_load64(&writer->producer->counters.refused[i]);
+    stats->bell_count = order_none_load64(&writer->producer->counters.bell_count);
+    stats->wait_count = order_none_load64(&writer->producer->counters.wait_count);
+}
+
+static void writer_init(struct ring_writer *writer, const struct ring_created *created, bool times_all)
+{
+    const struct ring_geometry *geometry = &created->geometry;
+    uint64_t record_max = geometry->capacity / RING_RECORD_SHARE;
+
+    writer->map = created->map;
+    writer->map_len = created->map_len;
+    writer->producer = (struct ring_producer *)(created->map + geometry->producer_off);
+    writer->shipper = (const struct ring_shipper *)(created->map + geometry->shipper_off);
+    writer->data = created->map + geometry->data_off;
+    writer->capacity = geometry->capacity;
+    writer->mask = geometry->capacity - 1;
+    writer->record_max = record_max > UINT32_MAX ? UINT32_MAX & ~(RING_RECORD_ALIGN - 1) : (uint32_t)record_max;
+    writer->grain = record_max < RING_STRIPE_BYTES ? record_max : RING_STRIPE_BYTES;
+    writer->timed_stripe = RING_STRIPE_NONE;
+    writer->last_pos = UINT64_MAX;
+    writer->flags_always = times_all ? RING_FLAG_TIME : 0;
+    writer->registered = created->registered;
+    writer->on_disk = created->on_disk;
+    writer->path = created->path;
+    writer->bell_path = created->bell_path;
+    memcpy(writer->uuid, created->uuid, sizeof(writer->uuid));
+}
+
+/* First the data, then the word that says so: after a reboot nothing else tells what reached the disk. */
+static void writer_sync(struct ring_writer *writer)
+{
+    if (!writer->on_disk || msync(writer->map, writer->map_len, MS_SYNC) != 0)
+        return;
+    order_none_store64(&writer->producer->counters.synced_pos, writer->published_pos);
+    (void)msync(writer->map, (size_t)(writer->data - writer->map), MS_SYNC);
+}

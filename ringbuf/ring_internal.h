@@ -1,0 +1,164 @@
+/* What the files of ringbuf share: the two handles, and the steps between files. Not for other folders. */
+#ifndef EHRING_RING_INTERNAL_H
+#define EHRING_RING_INTERNAL_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ring.h"
+#include "ring_layout.h"
+
+#define RING_LIKELY(x) __builtin_expect(!!(x), 1)
+#define RING_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define RING_STRIPE_NONE UINT64_MAX
+#define RING_SLICE_NS INT64_C(1000000000) /* a wait on the gate looks again after this: a shipper may be killed between store and wake */
+
+/* ---- ring_guard.c: the process's mappings of other people's files ---- */
+
+struct ring_guard {
+    _Atomic uint64_t base; /* 0: free */
+    _Atomic uint64_t len;
+    _Atomic uint32_t faulted;
+};
+/* Puts a mapping under the handler, which it installs first. NULL: no memory or no handler. Any thread. */
+struct ring_guard *ring_guard_add(const void *map, size_t len);
+/* Before the munmap. NULL is fine. */
+void ring_guard_remove(struct ring_guard *guard);
+bool ring_guard_faulted(const struct ring_guard *guard);
+
+/* ---- ring_file.c: a file's geometry and its mapping ---- */
+
+struct ring_geometry {
+    uint64_t file_len;
+    uint64_t producer_off;
+    uint64_t shipper_off;
+    uint64_t data_off;
+    uint64_t capacity;
+    uint32_t page_len;
+};
+/* The geometry of a new ring on this machine. */
+struct ring_geometry ring_geometry_of(uint64_t capacity);
+
+enum ring_side { RING_SIDE_PRODUCER, RING_SIDE_SHIPPER, RING_SIDE_VIEW };
+/* Maps a file by regions: what a side does not write it cannot. 0 or -errno. */
+int ring_map(int fd, const struct ring_geometry *geometry, enum ring_side side, uint8_t **map);
+
+int ring_refuse(struct ring_refusal *why, enum ring_rung rung, int err, const char *format, ...) __attribute__((format(printf, 4, 5)));
+bool ring_fs_in_memory(int fd);
+void ring_boot_id(uint8_t boot_id[16]); /* zeros: not known */
+
+struct ring {
+    const struct ring_producer *producer;
+    struct ring_shipper *shipper;
+    const uint8_t *data;
+    uint64_t mask;
+    uint64_t capacity;
+    uint8_t *map;
+    size_t map_len;
+    struct ring_guard *guard;
+    enum ring_access access;
+    bool in_memory;
+    uint32_t lane_count;                       /* in force, set by ring_lanes_begin */
+    _Atomic uint32_t quarantine;               /* enum ring_quarantine, the first reason */
+    _Atomic uint64_t ack_pos[RING_LANES_MAX];  /* what the gate is made of: private, so that no peer can move it; the file's are a copy */
+    struct ring_header header;
+    char name[NAME_MAX + 1];
+};
+
+/* ---- ring_create.c ---- */
+
+struct ring_created {
+    uint8_t *map;
+    size_t map_len;
+    struct ring_geometry geometry;
+    bool on_disk;
+    bool registered; /* for membarrier */
+    uint8_t uuid[16];
+    char *path;
+    char *bell_path;
+};
+int ring_create(const struct ring_writer_options *options, struct ring_created *out, struct ring_refusal *why);
+
+/* ---- ring_space.c ---- */
+
+/* Allocates the file's bytes or says how much is wanted and free. 0 or -ENOSPC, … */
+int ring_space_take(int fd, const char *dir, uint64_t len, bool in_memory, struct ring_refusal *why);
+/* Puts pages under the data region before the first event. Never fails: at worst the first lap is slow. */
+void ring_space_touch(uint8_t *data, uint64_t capacity, uint32_t page_len, bool in_memory);
+
+/* ---- ring_fork.c ---- */
+
+/* A word that holds `*generation` in this process and anything else in its children. NULL: no memory, or a kernel without it. */
+const _Atomic uint32_t *ring_fork_word(uint32_t *generation);
+
+/* ---- writer ---- */
+
+struct ring_writer {
+    uint64_t pos;           /* where the next record begins */
+    uint64_t easy_end_pos;  /* a record that ends here or before needs no thought: room, same lap, same stripe, same eighth */
+    uint64_t event_count;
+    uint64_t last_pos;
+    uint64_t mask;
+    uint8_t *data;
+    struct ring_producer *producer;
+    const struct ring_shipper *shipper;
+    const _Atomic uint32_t *alive;
+    uint64_t bell_seen;     /* the last `sleeping` seen: answered if not 0 */
+    uint32_t generation;
+    uint8_t flags_always;
+    bool registered;        /* for membarrier: no fence before the look at `sleeping` */
+    bool open;              /* a reservation */
+    uint32_t open_off;      /* its payload's offset in the record */
+    uint32_t open_len;      /* its payload's reserved length */
+    uint64_t published_pos;
+    uint64_t gate_pos;      /* as last seen */
+    uint64_t timed_stripe;  /* the stripe whose first event has its time */
+    uint64_t capacity;
+    uint64_t grain;         /* easy_end_pos is never beyond a multiple of this: a stripe, or an eighth if that is smaller */
+    uint32_t record_max;
+    bool on_disk;
+    uint8_t *map;
+    size_t map_len;
+    char *path;
+    char *bell_path;
+    uint8_t uuid[16];
+};
+
+/* Where a record of this shape would go from the writer's position: the pad before it and its length. 0 or -EMSGSIZE. */
+struct ring_place {
+    uint64_t start_pos;
+    uint64_t len;    /* head to payload's end */
+    uint32_t off;    /* of the payload */
+    uint8_t flags;
+};
+int ring_writer_place(const struct ring_writer *writer, const struct ring_shape *shape, struct ring_place *place);
+/* True if the record fits now; looks at the gate only if it did not fit when last seen. */
+bool ring_writer_fits(struct ring_writer *writer, const struct ring_place *place);
+
+/* ---- ring_bell.c ---- */
+
+/* `sleeping` has changed: remember it, and ring if it is a sleep. */
+void ring_bell_answer(struct ring_writer *writer, uint64_t number);
+void ring_bell_send(const char *path);
+
+/* ---- ring_walk.c ---- */
+
+/* A head copied out and bounded: 0, or -EBADMSG. `end_pos`: the record ends there or before. */
+int ring_head_read(const struct ring *ring, uint64_t pos, uint64_t end_pos, struct ring_head *head);
+
+/* ---- ring_domain.c ---- */
+
+/* The service's 16-bit hash of a key; 0 for an empty one. */
+int16_t ring_key_hash(const void *key, size_t len);
+/* The domain of a record, as the shipper sorts it; RING_DOMAINS_MAX: cannot be said before partitions are known. */
+uint32_t ring_domain_of(const struct ring_record *record, uint32_t partition_count);
+
+/* ---- ring_table.c ---- */
+
+struct ring_stat_desc;
+/* Writes the ring's own counters as a table (offsets in this file); returns the number of lines. `to` NULL: only the number. */
+uint32_t ring_table_fill(struct ring_stat_desc *to, const struct ring_geometry *geometry);
+
+#endif

@@ -1,0 +1,86 @@
+/* When was an event committed that has no time? The shipper's notes (time, write_pos) answer, never too late by more than a pass.
+ *
+ * A queue of a few notes: those at or below the gate leave it, but for the newest of them. When it is full every second one goes, so the
+ * notes get coarser as the backlog gets older, by halves. */
+#include "ring_internal.h"
+#include "ring_order.h"
+
+#define NOTE_TRIES 16
+
+static void notes_leave(struct ring_shipper *shipper, uint64_t *head, uint64_t tail, uint64_t gate_pos);
+static void notes_thin(struct ring_shipper *shipper, uint64_t *head, uint64_t *tail);
+static struct ring_note *note_at(struct ring_shipper *shipper, uint64_t index);
+
+void ring_note(struct ring_lane *lane, int64_t time_ns)
+{
+    struct ring_shipper *shipper = lane->ring->shipper;
+    uint64_t head = order_none_load64(&shipper->notes.head), tail = order_none_load64(&shipper->notes.tail);
+
+    if (tail - head > RING_NOTES_MAX) /* a peer wrote here */
+        head = tail;
+    notes_leave(shipper, &head, tail, order_load_gate(&shipper->gate.gate_pos));
+    if (head != tail && order_none_load64(&note_at(shipper, tail - 1)->write_pos) == lane->seen_write_pos)
+        order_none_store64((_Atomic uint64_t *)&note_at(shipper, tail - 1)->time_ns, (uint64_t)time_ns); /* nothing came meanwhile */
+    else {
+        if (tail - head == RING_NOTES_MAX)
+            notes_thin(shipper, &head, &tail);
+        struct ring_note *note = note_at(shipper, tail);
+        order_none_store64((_Atomic uint64_t *)&note->time_ns, (uint64_t)time_ns);
+        order_none_store64(&note->write_pos, lane->seen_write_pos);
+        order_move_notes(&shipper->notes.tail, tail + 1); /* N1 */
+    }
+}
+
+int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos)
+{
+    struct ring_shipper *shipper = ring->shipper;
+
+    for (int tries = 0; tries < NOTE_TRIES; tries++) {
+        uint64_t tail = order_load_notes(&shipper->notes.tail), head = order_load_notes(&shipper->notes.head); /* N2 */
+        int64_t found = ring->header.created_ns;
+        if (tail - head > RING_NOTES_MAX)
+            continue;
+        for (uint64_t i = head; i != tail; i++) {
+            const struct ring_note *note = note_at(shipper, i);
+            int64_t time_ns = (int64_t)order_none_load64((const _Atomic uint64_t *)&note->time_ns);
+            if (order_none_load64(&note->write_pos) <= pos && time_ns > found)
+                found = time_ns;
+        }
+        if (order_check_notes(&shipper->notes.head) == head)
+            return found;
+    }
+    return ring->header.created_ns;
+}
+
+/* The newest note at or below the gate is the one that the event at the gate is dated by: it stays. */
+static void notes_leave(struct ring_shipper *shipper, uint64_t *head, uint64_t tail, uint64_t gate_pos)
+{
+    uint64_t was = *head;
+
+    while (tail - *head > 1 && order_none_load64(&note_at(shipper, *head + 1)->write_pos) <= gate_pos)
+        ++*head;
+    if (*head != was)
+        order_move_notes(&shipper->notes.head, *head);
+}
+
+/* The queue is empty for an instant, so that a reader never sees it half-moved. Each note moves down or stays: a source is read before
+ * it is overwritten. */
+static void notes_thin(struct ring_shipper *shipper, uint64_t *head, uint64_t *tail)
+{
+    uint64_t from = *head, to = *tail;
+
+    order_move_notes(&shipper->notes.head, *tail);
+    *head = *tail;
+    for (uint32_t i = 0; i < RING_NOTES_MAX / 2; i++) {
+        struct ring_note *source = note_at(shipper, from + 2u * i), *target = note_at(shipper, to + i);
+        order_none_store64((_Atomic uint64_t *)&target->time_ns, order_none_load64((const _Atomic uint64_t *)&source->time_ns));
+        order_none_store64(&target->write_pos, order_none_load64(&source->write_pos));
+    }
+    *tail = to + RING_NOTES_MAX / 2;
+    order_move_notes(&shipper->notes.tail, *tail);
+}
+
+static struct ring_note *note_at(struct ring_shipper *shipper, uint64_t index)
+{
+    return &shipper->notes.note[index % RING_NOTES_MAX];
+}

@@ -1,0 +1,154 @@
+/* Record heads as a reader believes them: copied out, bounded, and taken apart. The peer may change any byte at any time. */
+#include <errno.h>
+#include <string.h>
+
+#include "ring_internal.h"
+#include "ring_order.h"
+
+#define CUT_TRIES 8
+
+static bool record_take(const struct ring *ring, uint64_t pos, const struct ring_head *head, struct ring_walk *walk, int count, uint32_t *key_used);
+static int refuse_head(struct ring *ring, uint64_t pos);
+static uint64_t walk_unpublished(const struct ring *ring, uint64_t write_pos, uint64_t event_count);
+
+int ring_walk(struct ring *ring, uint64_t *pos, uint64_t end_pos, struct ring_walk *walk)
+{
+    uint64_t at = *pos;
+    uint32_t key_used = 0;
+    int count = 0;
+
+    if (end_pos - at > ring->capacity)
+        return refuse_head(ring, at);
+    while (at != end_pos && count < (int)RING_WALK_MAX) {
+        struct ring_head head;
+        if (ring_head_read(ring, at, end_pos, &head) != 0)
+            return refuse_head(ring, at);
+        if (head.kind == RING_KIND_DATA && !record_take(ring, at, &head, walk, count, &key_used))
+            break;
+        count += head.kind == RING_KIND_DATA;
+        at += ring_align16(head.len);
+    }
+    if (ring_faulted(ring))
+        return refuse_head(ring, at);
+    *pos = at;
+    return count;
+}
+
+int ring_head_read(const struct ring *ring, uint64_t pos, uint64_t end_pos, struct ring_head *head)
+{
+    uint64_t off = pos & ring->mask, room = ring->capacity - off, len;
+
+    if (pos % RING_RECORD_ALIGN != 0 || end_pos - pos < sizeof(*head))
+        return -EBADMSG;
+    memcpy(head, ring->data + off, sizeof(*head));
+    len = ring_align16(head->len);
+    if (head->len < sizeof(*head) || len > end_pos - pos || len > room || head->len > ring->capacity / RING_RECORD_SHARE)
+        return -EBADMSG;
+    if (head->pos16 != (uint32_t)(pos / RING_RECORD_ALIGN) || (head->flags & ~RING_FLAGS_ALL) != 0)
+        return -EBADMSG;
+    switch (head->kind) {
+    case RING_KIND_PAD:
+        return head->len == room ? 0 : -EBADMSG;
+    case RING_KIND_DISCARDED:
+        return 0;
+    case RING_KIND_DATA:
+        if (head->key_len > RING_KEY_BYTES_MAX || ring_payload_off(head->flags, head->key_len, 0) > head->len)
+            return -EBADMSG;
+        return 0;
+    default:
+        return -EBADMSG;
+    }
+}
+
+int ring_record_parts(const struct ring *ring, uint64_t pos, uint32_t len, struct ring_parts *parts, void *meta, uint32_t meta_cap)
+{
+    struct ring_head head;
+    uint64_t at = pos + sizeof(head);
+    uint32_t off;
+
+    if (ring_head_read(ring, pos, pos + ring_align16(len), &head) != 0 || head.kind != RING_KIND_DATA || head.len != len)
+        return -EBADMSG;
+    *parts = (struct ring_parts){.key_len = head.key_len, .route = head.route, .flags = head.flags};
+    memcpy(parts->key, ring->data + (at & ring->mask), head.key_len);
+    at += ring_align8(head.key_len);
+    if (head.flags & RING_FLAG_TIME) {
+        memcpy(&parts->time_ns, ring->data + (at & ring->mask), sizeof(parts->time_ns));
+        at += 8;
+    }
+    if (head.flags & RING_FLAG_META) {
+        memcpy(&parts->meta_len, ring->data + (at & ring->mask), sizeof(parts->meta_len));
+        if (parts->meta_len > RING_META_BYTES_MAX || parts->meta_len > meta_cap)
+            return -EBADMSG;
+    }
+    off = ring_payload_off(head.flags, head.key_len, parts->meta_len);
+    if (off > head.len)
+        return -EBADMSG;
+    if (parts->meta_len)
+        memcpy(meta, ring->data + (at & ring->mask) + sizeof(uint32_t), parts->meta_len);
+    parts->payload_pos = pos + off;
+    parts->payload_len = head.len - off;
+    return ring_faulted(ring) ? -EBADMSG : 0;
+}
+
+uint64_t ring_committed_events(const struct ring *ring)
+{
+    const struct ring_producer *producer = ring->producer;
+    uint64_t write_pos, event_count, ahead;
+
+    for (int tries = 0; tries < CUT_TRIES; tries++) {
+        write_pos = order_observe(&producer->hot.write_pos);
+        event_count = order_observe(&producer->hot.event_count);
+        ahead = walk_unpublished(ring, write_pos, event_count);
+        if (order_tap_check(&producer->hot.write_pos) == write_pos)
+            return event_count - ahead;
+    }
+    return order_observe(&producer->hot.event_count); /* too lively for a cut: true within a batch */
+}
+
+/* A head's key and time into the walk; false: the key buffer is full. */
+static bool record_take(const struct ring *ring, uint64_t pos, const struct ring_head *head, struct ring_walk *walk, int count, uint32_t *key_used)
+{
+    const uint8_t *from = ring->data + (pos & ring->mask) + sizeof(*head);
+    struct ring_record *record = &walk->record[count];
+
+    if (head->key_len > sizeof(walk->key) - *key_used)
+        return false;
+    *record = (struct ring_record){.pos = pos, .len = head->len, .key = walk->key + *key_used, .key_len = head->key_len, .route = head->route,
+                                   .seq16 = head->seq16, .flags = head->flags};
+    if (head->key_len) {
+        memcpy(walk->key + *key_used, from, head->key_len);
+        *key_used += head->key_len;
+    }
+    if (head->flags & RING_FLAG_TIME)
+        memcpy(&record->time_ns, from + ring_align8(head->key_len), sizeof(record->time_ns));
+    return true;
+}
+
+static int refuse_head(struct ring *ring, uint64_t pos)
+{
+    ring_quarantine(ring, RING_QUARANTINE_BAD_HEAD, pos);
+    return -EBADMSG;
+}
+
+/* How many events the writer has counted but not published: heads in sequence from write_pos up to the one with the count's own number. */
+static uint64_t walk_unpublished(const struct ring *ring, uint64_t write_pos, uint64_t event_count)
+{
+    uint64_t pos = write_pos, end_pos = write_pos + ring->capacity;
+    uint16_t last = (uint16_t)(event_count - 1), seq16 = 0;
+    struct ring_head head;
+
+    for (uint64_t ahead = 0; ahead < event_count && ahead <= UINT16_MAX;) {
+        if (pos == end_pos || ring_head_read(ring, pos, end_pos, &head) != 0)
+            return 0;
+        pos += ring_align16(head.len);
+        if (head.kind != RING_KIND_DATA)
+            continue;
+        if (ahead > 0 && head.seq16 != (uint16_t)(seq16 + 1))
+            return 0;
+        seq16 = head.seq16;
+        ahead++;
+        if (seq16 == last)
+            return ahead;
+    }
+    return 0;
+}

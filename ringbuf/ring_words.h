@@ -1,0 +1,31 @@
+/* The two words that a caller looks at before every event without a call: is the handle this process's, and what does the stream take? */
+#ifndef EHRING_RING_WORDS_H
+#define EHRING_RING_WORDS_H
+
+#include <stdint.h>
+
+#include "ring.h"
+#include "ring_layout.h"
+#include "ring_order.h"
+
+struct ring_writer_words {
+    const _Atomic uint32_t *alive;
+    const _Atomic uint32_t *event_bytes_max; /* in the shipper's region: a child does not have it */
+    uint32_t generation;                     /* what *alive is in the process that opened the writer */
+};
+
+/* The words of a writer, valid until its close. Any thread. */
+void ring_writer_words(const struct ring_writer *writer, struct ring_writer_words *words);
+
+/* The limit in force (RING_EVENT_BYTES_MAX_UNTOLD until a shipper tells); UINT32_MAX in a child, where the writer refuses everything. */
+static inline uint32_t ring_words_limit(const struct ring_writer_words *words)
+{
+    uint32_t limit;
+
+    if (__builtin_expect(order_none_load32(words->alive) != words->generation, 0))
+        return UINT32_MAX;
+    limit = order_none_load32(words->event_bytes_max);
+    return __builtin_expect(limit != 0, 1) ? limit : RING_EVENT_BYTES_MAX_UNTOLD;
+}
+
+#endif
