@@ -17,7 +17,7 @@ static uint32_t next_random(void)
 
 static void put_batch(struct rig *r, uint32_t id)
 {
-    struct hub_buf event = { 0 }, batch = { 0 };
+    struct hub_buf event = {0}, batch = {0};
 
     hub_put_descriptor(&event, HUB_SECTION_ANNOTATIONS);
     size_t map = hub_put_map_begin(&event);
@@ -49,7 +49,7 @@ static void put_conversation(struct rig *r)
     rig_put_event(r, 0, 1, "single", 6);
     rig_put_transfer(r, 0, 2, 0, "half", 4, true);
     rig_put_transfer(r, 2, 3, 0, "\0\x53\x73\x45", 4, false);
-    hub_put_disposition(&r->out, 0, &(struct hub_disposition){ .receiver = true, .first = 0, .last = 3, .outcome = HUB_OUTCOME_MODIFIED });
+    hub_put_disposition(&r->out, 0, &(struct hub_disposition){.receiver = true, .first = 0, .last = 3, .outcome = HUB_OUTCOME_MODIFIED});
     hub_put_detach(&r->out, 0, 1, true, NULL);
     hub_put_end(&r->out, 0, NULL);
     hub_put_close(&r->out, NULL);

@@ -23,7 +23,7 @@ struct rig {
     int fd;
     bool ended; /* the hub closed the socket */
     struct hub_buf out, in;
-    size_t piece; /* bytes written at once; 0: all */
+    size_t piece;  /* bytes written at once; 0: all */
     uint64_t code; /* of the frame read last */
     struct hub_fields fields;
     struct hub_in payload;
@@ -41,7 +41,7 @@ static inline void rig_connect(struct rig *r)
 
 static inline void rig_open(struct rig *r, const char *fault)
 {
-    *r = (struct rig){ .limits = { .message_bytes_max = 200000, .credit = 300, .idle_timeout_ms = 240000, .token_wait_ms = 20000 } };
+    *r = (struct rig){.limits = {.message_bytes_max = 200000, .credit = 300, .idle_timeout_ms = 240000, .token_wait_ms = 20000}};
     r->broker.store_bytes_max = 64 << 20;
     r->broker.now_ms = 1700000000000;
     snprintf(r->broker.host, sizeof r->broker.host, "localhost");
@@ -235,7 +235,8 @@ static inline void rig_put_attach(struct rig *r, uint32_t handle, bool receiver,
     rig_end_frame(r, frame, list, epoch < 0 ? 13 : 14);
 }
 
-static inline void rig_put_transfer(struct rig *r, uint32_t handle, uint32_t id, uint32_t format, const void *payload, size_t len, bool more)
+static inline void rig_put_transfer(struct rig *r, uint32_t handle, uint32_t id, uint32_t format, const void *payload, size_t len,
+                                    bool more)
 {
     size_t list, frame = rig_begin_frame(r, HUB_FRAME_AMQP, HUB_TRANSFER, &list);
 
@@ -253,7 +254,7 @@ static inline void rig_put_transfer(struct rig *r, uint32_t handle, uint32_t id,
 /* A delivery of one event with this body, in as many frames as it takes. */
 static inline void rig_put_event(struct rig *r, uint32_t handle, uint32_t id, const void *body, size_t len)
 {
-    struct hub_buf m = { 0 };
+    struct hub_buf m = {0};
 
     hub_put_descriptor(&m, HUB_SECTION_DATA);
     hub_put_binary(&m, body, len);
@@ -267,9 +268,16 @@ static inline void rig_put_event(struct rig *r, uint32_t handle, uint32_t id, co
 
 static inline void rig_put_credit(struct rig *r, uint32_t handle, uint32_t delivery_count, uint32_t credit, bool drain)
 {
-    hub_put_flow(&r->out, 0, &(struct hub_flow){ .next_incoming_id = 1, .incoming_window = 5000, .next_outgoing_id = 0, .outgoing_window = 5000,
-                                                 .has_link = true, .handle = handle, .delivery_count = delivery_count, .link_credit = credit,
-                                                 .drain = drain });
+    hub_put_flow(&r->out, 0,
+                 &(struct hub_flow){.next_incoming_id = 1,
+                                    .incoming_window = 5000,
+                                    .next_outgoing_id = 0,
+                                    .outgoing_window = 5000,
+                                    .has_link = true,
+                                    .handle = handle,
+                                    .delivery_count = delivery_count,
+                                    .link_credit = credit,
+                                    .drain = drain});
 }
 
 static inline uint64_t rig_stored(struct rig *r)

@@ -15,10 +15,10 @@ static int check(const uint8_t *bytes, size_t len)
 
 Test(hub_codec, numbers_come_back_in_every_width)
 {
-    static const int64_t numbers[] = { 0, 1, -1, 127, 128, -128, -129, 255, 256, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN };
+    static const int64_t numbers[] = {0, 1, -1, 127, 128, -128, -129, 255, 256, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
 
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        struct hub_buf b = { 0 };
+        struct hub_buf b = {0};
         struct hub_value v;
         hub_put_long(&b, numbers[i]);
         hub_put_ulong(&b, (uint64_t)numbers[i]);
@@ -42,11 +42,11 @@ Test(hub_codec, numbers_come_back_in_every_width)
 
 Test(hub_codec, texts_lists_and_maps_come_back_short_and_long)
 {
-    static const size_t lengths[] = { 0, 1, 240, 255, 256, 70000 };
+    static const size_t lengths[] = {0, 1, 240, 255, 256, 70000};
     char *text = calloc(1, 70001);
 
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        struct hub_buf b = { 0 };
+        struct hub_buf b = {0};
         struct hub_value map, v;
         memset(text, 'a', lengths[i]);
         text[lengths[i]] = '\0';
@@ -70,10 +70,10 @@ Test(hub_codec, texts_lists_and_maps_come_back_short_and_long)
 
 Test(hub_codec, the_partition_list_of_the_published_reply_is_an_array_of_strings)
 {
-    static const char *const ids[] = { "0", "1", "2", "3" };
+    static const char *const ids[] = {"0", "1", "2", "3"};
     struct hub_bytes reply;
     struct hub_value section, map, array, v;
-    struct hub_buf ours = { 0 };
+    struct hub_buf ours = {0};
 
     hub_vector("messages", "mgmt-reply-hub", &reply, NULL);
     struct hub_in in = hub_in_of(reply.at, reply.len);
@@ -106,7 +106,7 @@ Test(hub_codec, every_published_message_is_valid_and_none_is_when_cut)
         hub_unhex(hub_text(row, "hex"), &m);
         struct hub_in in = hub_in_of(m.at, m.len);
         struct hub_value v;
-        size_t ends[16] = { 0 }, count = 1;
+        size_t ends[16] = {0}, count = 1;
         while (hub_in_left(&in) > 0) {
             cr_assert_eq(hub_value_check(&in, &v), 0, "%s", hub_text(row, "name"));
             ends[count++] = (size_t)(in.at - m.at);
@@ -130,26 +130,26 @@ Test(hub_codec, values_that_claim_more_than_there_is_are_refused)
         const char *hex;
         const char *why;
     } bad[] = {
-        { "", "nothing" },
-        { "3f", "unknown constructor" },
-        { "a105616263", "text longer than its bytes" },
-        { "b1ffffffff61", "text of 4 GiB" },
-        { "c00002", "list of 2 items in no bytes" },
-        { "d00000000400000002", "list32 of 2 items in no bytes" },
-        { "d0fffffffffffffffff0", "list32 of 4 GiB" },
-        { "c10301a10161", "map with an odd count" },
-        { "c10402404141", "map with items left over" },
-        { "c0020040", "list with bytes left over" },
-        { "e00301", "array cut in its head" },
-        { "f0000000060fffffff40", "array of 268 million nulls" },
-        { "f00000000900000003a1016101", "array cut in its elements" },
-        { "00", "descriptor without end" },
-        { "00005340", "descriptor that is described" },
-        { "5602", "bool that is neither" },
-        { "a102c080", "overlong UTF-8" },
-        { "a103eda080", "UTF-8 of a surrogate" },
-        { "a104f4908080", "UTF-8 above the last character" },
-        { "a101c3", "UTF-8 cut" },
+        {"", "nothing"},
+        {"3f", "unknown constructor"},
+        {"a105616263", "text longer than its bytes"},
+        {"b1ffffffff61", "text of 4 GiB"},
+        {"c00002", "list of 2 items in no bytes"},
+        {"d00000000400000002", "list32 of 2 items in no bytes"},
+        {"d0fffffffffffffffff0", "list32 of 4 GiB"},
+        {"c10301a10161", "map with an odd count"},
+        {"c10402404141", "map with items left over"},
+        {"c0020040", "list with bytes left over"},
+        {"e00301", "array cut in its head"},
+        {"f0000000060fffffff40", "array of 268 million nulls"},
+        {"f00000000900000003a1016101", "array cut in its elements"},
+        {"00", "descriptor without end"},
+        {"00005340", "descriptor that is described"},
+        {"5602", "bool that is neither"},
+        {"a102c080", "overlong UTF-8"},
+        {"a103eda080", "UTF-8 of a surrogate"},
+        {"a104f4908080", "UTF-8 above the last character"},
+        {"a101c3", "UTF-8 cut"},
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -165,9 +165,9 @@ Test(hub_codec, nesting_without_end_is_refused_and_does_not_exhaust_the_stack)
     uint8_t *lists = malloc(LEN), *described = malloc(LEN);
 
     for (size_t i = 0; i < LEN; i += 5)
-        memcpy(lists + i, (const uint8_t[]){ 0xc0, 0xfe, 1, 0xc0, 0xfe }, 5);
+        memcpy(lists + i, (const uint8_t[]){0xc0, 0xfe, 1, 0xc0, 0xfe}, 5);
     for (size_t i = 0; i + 2 < LEN; i += 3)
-        memcpy(described + i, (const uint8_t[]){ 0, 0x53, 0x75 }, 3);
+        memcpy(described + i, (const uint8_t[]){0, 0x53, 0x75}, 3);
     cr_expect_eq(check(lists, LEN), -EBADMSG);
     cr_expect_eq(check(described, LEN), -EBADMSG);
     free(lists);
@@ -176,18 +176,18 @@ Test(hub_codec, nesting_without_end_is_refused_and_does_not_exhaust_the_stack)
 
 Test(hub_codec, every_performative_of_ours_has_all_its_fields)
 {
-    struct hub_buf out = { 0 };
+    struct hub_buf out = {0};
     struct hub_error e;
-    static const uint32_t counts[] = { 10, 8, 14, 11, 11, 6, 3, 1, 1 };
-    static const uint64_t codes[] = { HUB_OPEN, HUB_BEGIN, HUB_ATTACH, HUB_FLOW, HUB_FLOW, HUB_DISPOSITION, HUB_DETACH, HUB_END, HUB_CLOSE };
+    static const uint32_t counts[] = {10, 8, 14, 11, 11, 6, 3, 1, 1};
+    static const uint64_t codes[] = {HUB_OPEN, HUB_BEGIN, HUB_ATTACH, HUB_FLOW, HUB_FLOW, HUB_DISPOSITION, HUB_DETACH, HUB_END, HUB_CLOSE};
 
     hub_error_set(&e, "amqp:not-found", "text");
     hub_put_open(&out, "c", 65536, 255, 240000);
     hub_put_begin(&out, 3, 5000, 255);
-    hub_put_attach(&out, 3, &(struct hub_attach){ .name = "l", .receiver = true, .tracking_id = "t" });
-    hub_put_flow(&out, 3, &(struct hub_flow){ .has_link = true });
-    hub_put_flow(&out, 3, &(struct hub_flow){ .has_link = false });
-    hub_put_disposition(&out, 3, &(struct hub_disposition){ .receiver = true, .outcome = HUB_OUTCOME_REJECTED, .error = &e });
+    hub_put_attach(&out, 3, &(struct hub_attach){.name = "l", .receiver = true, .tracking_id = "t"});
+    hub_put_flow(&out, 3, &(struct hub_flow){.has_link = true});
+    hub_put_flow(&out, 3, &(struct hub_flow){.has_link = false});
+    hub_put_disposition(&out, 3, &(struct hub_disposition){.receiver = true, .outcome = HUB_OUTCOME_REJECTED, .error = &e});
     hub_put_detach(&out, 3, 1, true, &e);
     hub_put_end(&out, 3, NULL);
     hub_put_close(&out, &e);
@@ -207,14 +207,15 @@ Test(hub_codec, every_performative_of_ours_has_all_its_fields)
 Test(hub_codec, an_attach_gives_the_termini_back_with_their_nulls_filled_up)
 {
     struct hub_bytes frame;
-    struct hub_buf out = { 0 };
+    struct hub_buf out = {0};
     struct hub_fields f, ours, target;
     uint64_t code;
 
     hub_vector("frames", "attach-sender", &frame, NULL);
     struct hub_in in = hub_in_of(frame.at + 8, frame.len - 8);
     cr_assert_eq(hub_fields_read(&in, &code, &f), 0);
-    hub_put_attach(&out, 0, &(struct hub_attach){ .name = "l", .receiver = true, .source = &f.at[5], .target = &f.at[6], .tracking_id = "t" });
+    hub_put_attach(&out, 0,
+                   &(struct hub_attach){.name = "l", .receiver = true, .source = &f.at[5], .target = &f.at[6], .tracking_id = "t"});
     in = hub_in_of(out.data + 8, out.len - 8);
     cr_assert_eq(hub_fields_read(&in, &code, &ours), 0);
     in = hub_in_of(ours.at[6].raw, ours.at[6].raw_len);

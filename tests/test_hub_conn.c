@@ -37,7 +37,7 @@ static void expect_refusal(struct rig *r, bool receiver, const char *condition)
 static void put_token_request(struct rig *r, const char *key, const char *name, int64_t expiry_s)
 {
     struct hub_policy policy;
-    struct hub_buf m = { 0 };
+    struct hub_buf m = {0};
     char token[HUB_TOKEN_MAX];
 
     snprintf(policy.name, sizeof policy.name, "send");
@@ -187,13 +187,13 @@ Test(hub_conn, missing_hubs_groups_and_partitions_are_refused_by_name)
         const char *address, *condition;
         bool receiver;
     } rows[] = {
-        { "missing", "amqp:not-found", false },
-        { "hub1/Partitions/4", "com.microsoft:argument-out-of-range", false },
-        { "hub1/Partitions/00", "com.microsoft:argument-out-of-range", false },
-        { "hub1/nonsense", "amqp:not-found", false },
-        { "hub1", "amqp:not-found", true },
-        { "hub1/ConsumerGroups/nobody/Partitions/0", "amqp:not-found", true },
-        { "hub1/ConsumerGroups/readers/Partitions/9", "com.microsoft:argument-out-of-range", true },
+        {"missing", "amqp:not-found", false},
+        {"hub1/Partitions/4", "com.microsoft:argument-out-of-range", false},
+        {"hub1/Partitions/00", "com.microsoft:argument-out-of-range", false},
+        {"hub1/nonsense", "amqp:not-found", false},
+        {"hub1", "amqp:not-found", true},
+        {"hub1/ConsumerGroups/nobody/Partitions/0", "amqp:not-found", true},
+        {"hub1/ConsumerGroups/readers/Partitions/9", "com.microsoft:argument-out-of-range", true},
     };
     struct rig r;
 
@@ -415,10 +415,10 @@ Test(hub_conn, faults_answer_every_nth_delivery_and_store_what_they_should)
         uint64_t outcome;
         const char *condition;
     } rows[] = {
-        { "reject:2:amqp:internal-error:told to", HUB_REJECTED, "amqp:internal-error" },
-        { "throttle:2", HUB_REJECTED, "com.microsoft:server-busy" },
-        { "release:2", HUB_RELEASED, "" },
-        { "modify:2", HUB_MODIFIED, "" },
+        {"reject:2:amqp:internal-error:told to", HUB_REJECTED, "amqp:internal-error"},
+        {"throttle:2", HUB_REJECTED, "com.microsoft:server-busy"},
+        {"release:2", HUB_RELEASED, ""},
+        {"modify:2", HUB_MODIFIED, ""},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -15,7 +15,8 @@ Test(hub_hash, every_published_key_has_its_hash_and_partition)
         cJSON_ArrayForEach(partition, cJSON_GetObjectItem(row, "partition"))
         {
             uint32_t count = (uint32_t)atoi(partition->string);
-            cr_expect_eq(hub_key_partition(key.at, key.len, count), (uint32_t)partition->valueint, "key %s of %u", hub_text(row, "key"), count);
+            cr_expect_eq(hub_key_partition(key.at, key.len, count), (uint32_t)partition->valueint, "key %s of %u", hub_text(row, "key"),
+                         count);
         }
         rows++;
     }

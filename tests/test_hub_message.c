@@ -20,7 +20,7 @@ static void put_data(struct hub_buf *b, const void *bytes, size_t len)
 
 static void put_member(struct hub_buf *b, const char *key)
 {
-    struct hub_buf event = { 0 };
+    struct hub_buf event = {0};
 
     if (key)
         put_key_value(&event, key);
@@ -104,7 +104,7 @@ Test(hub_message, a_published_single_event_gives_its_key_body_and_properties)
 Test(hub_message, a_batch_sent_as_a_single_event_is_refused)
 {
     struct hub_bytes m;
-    struct hub_buf one = { 0 };
+    struct hub_buf one = {0};
 
     hub_vector("messages", "batch3-key", &m, NULL);
     cr_expect_str_eq(judge_bytes(m.at, m.len, 0, HUB_TARGET_HUB), "amqp:decode-error");
@@ -142,31 +142,31 @@ Test(hub_message, keys_of_envelope_and_members_must_agree_on_a_hub_link)
     static const struct {
         const char *envelope, *first, *second, *hub, *partition;
     } rows[] = {
-        { "a", "a", "a", "taken", "taken" },
-        { NULL, NULL, NULL, "taken", "taken" },
-        { "a", "a", "b", "amqp:invalid-field", "amqp:invalid-field" },
-        { "a", "a", NULL, "amqp:invalid-field", "amqp:invalid-field" },
-        { NULL, NULL, "b", "amqp:invalid-field", "taken" },
-        { NULL, "a", "b", "amqp:invalid-field", "taken" },
-        { "a", "a", "aa", "amqp:invalid-field", "amqp:invalid-field" },
+        {"a", "a", "a", "taken", "taken"},
+        {NULL, NULL, NULL, "taken", "taken"},
+        {"a", "a", "b", "amqp:invalid-field", "amqp:invalid-field"},
+        {"a", "a", NULL, "amqp:invalid-field", "amqp:invalid-field"},
+        {NULL, NULL, "b", "amqp:invalid-field", "taken"},
+        {NULL, "a", "b", "amqp:invalid-field", "taken"},
+        {"a", "a", "aa", "amqp:invalid-field", "amqp:invalid-field"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (enum hub_target target = HUB_TARGET_HUB; target <= HUB_TARGET_PARTITION; target++) {
-            struct hub_buf b = { 0 };
+            struct hub_buf b = {0};
             if (rows[i].envelope)
                 put_key_value(&b, rows[i].envelope);
             put_member(&b, rows[i].first);
             put_member(&b, rows[i].second);
-            cr_expect_str_eq(judge(&b, HUB_FORMAT_BATCH, target), target == HUB_TARGET_HUB ? rows[i].hub : rows[i].partition, "row %zu, target %d", i,
-                             target);
+            cr_expect_str_eq(judge(&b, HUB_FORMAT_BATCH, target), target == HUB_TARGET_HUB ? rows[i].hub : rows[i].partition,
+                             "row %zu, target %d", i, target);
         }
     }
 }
 
 Test(hub_message, a_key_is_a_string_of_at_most_128_characters)
 {
-    struct hub_buf b = { 0 };
+    struct hub_buf b = {0};
     char key[600] = "";
 
     for (int i = 0; i < 128; i++)
@@ -192,7 +192,7 @@ Test(hub_message, a_key_is_a_string_of_at_most_128_characters)
 
 Test(hub_message, an_event_has_exactly_one_body)
 {
-    struct hub_buf b = { 0 }, event = { 0 };
+    struct hub_buf b = {0}, event = {0};
 
     put_key_value(&b, "k");
     cr_expect_str_eq(judge(&b, 0, HUB_TARGET_HUB), "amqp:decode-error");
@@ -213,7 +213,7 @@ Test(hub_message, an_event_has_exactly_one_body)
 
 Test(hub_message, sections_come_in_order_and_once)
 {
-    struct hub_buf b = { 0 };
+    struct hub_buf b = {0};
 
     put_data(&b, "x", 1);
     put_key_value(&b, "k");
@@ -229,7 +229,7 @@ Test(hub_message, sections_come_in_order_and_once)
 
 Test(hub_message, a_reason_names_the_member_and_the_limit)
 {
-    struct hub_buf b = { 0 };
+    struct hub_buf b = {0};
     struct hub_message m;
     struct hub_error why;
     char key[200];
@@ -253,7 +253,7 @@ Test(hub_message, no_changed_byte_of_a_batch_makes_the_hub_read_beyond_it)
     hub_vector("messages", "batch3-key", &m, NULL);
     for (size_t i = 0; i < m.len; i++) {
         for (int v = 0; v < 256; v += 5) {
-            struct hub_buf b = { 0 };
+            struct hub_buf b = {0};
             hub_buf_put(&b, m.at, m.len);
             b.data[i] = (uint8_t)v;
             refused += strcmp(judge(&b, HUB_FORMAT_BATCH, HUB_TARGET_HUB), "taken") != 0;
@@ -261,7 +261,7 @@ Test(hub_message, no_changed_byte_of_a_batch_makes_the_hub_read_beyond_it)
     }
     cr_expect_gt(refused, 5000);
     for (size_t len = 0; len < m.len; len++) {
-        struct hub_buf b = { 0 };
+        struct hub_buf b = {0};
         hub_buf_put(&b, m.at, len);
         const char *verdict = judge(&b, HUB_FORMAT_BATCH, HUB_TARGET_HUB);
         bool ends_with_a_member = len == 117 || len == 195;

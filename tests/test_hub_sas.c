@@ -2,11 +2,11 @@
 #include "tests/hub_vectors.h"
 #include "tools/hub/sas.h"
 
-static const struct hub_policy policy = { "send", "cGFzc3dvcmQ=" };
+static const struct hub_policy policy = {"send", "cGFzc3dvcmQ="};
 
 static struct hub_policies policies_of_one(void)
 {
-    struct hub_policies p = { .count = 0 };
+    struct hub_policies p = {.count = 0};
 
     cr_assert_eq(hub_policies_add(&p, policy.name, policy.key), 0);
     return p;
@@ -28,7 +28,7 @@ Test(hub_sas, published_tokens_are_made_byte_for_byte_and_believed_until_they_ex
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(json, "cases"))
     {
-        struct hub_policies p = { .count = 0 };
+        struct hub_policies p = {.count = 0};
         struct hub_claim claim;
         struct hub_error why;
         char token[HUB_TOKEN_MAX];
@@ -78,7 +78,7 @@ Test(hub_sas, parts_may_come_in_any_order_but_not_twice)
 
 Test(hub_sas, an_unknown_policy_and_a_wrong_key_are_told_apart)
 {
-    struct hub_policy stranger = { "stranger", "cGFzc3dvcmQ=" }, wrong = { "send", "d3Jvbmc=" };
+    struct hub_policy stranger = {"stranger", "cGFzc3dvcmQ="}, wrong = {"send", "d3Jvbmc="};
     char token[HUB_TOKEN_MAX];
     struct hub_error why;
 
@@ -92,7 +92,8 @@ Test(hub_sas, an_unknown_policy_and_a_wrong_key_are_told_apart)
 
 Test(hub_sas, addresses_are_the_same_however_they_are_spelled)
 {
-    static const char *const spellings[] = { "hub1/Partitions/0", "/hub1/Partitions/0", "amqps://h/hub1/Partitions/0", "sb://h:5671//hub1/Partitions/0/" };
+    static const char *const spellings[] = {"hub1/Partitions/0", "/hub1/Partitions/0", "amqps://h/hub1/Partitions/0",
+                                            "sb://h:5671//hub1/Partitions/0/"};
     struct hub_address a;
 
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {

@@ -9,8 +9,8 @@ enum { HUB_NAME_MAX = 256, HUB_PATH_MAX = 1024 };
 
 /* Host (without port) and path (no slash at its ends, none twice) of an address; the scheme says nothing to us. */
 struct hub_address {
-	char host[HUB_NAME_MAX];
-	char path[HUB_PATH_MAX];
+    char host[HUB_NAME_MAX];
+    char path[HUB_PATH_MAX];
 };
 
 /* Splits an address. 0, or -EINVAL: a part is too long. Without a scheme all of it is path. */
@@ -23,10 +23,10 @@ enum hub_node { HUB_NODE_CBS, HUB_NODE_MANAGEMENT, HUB_NODE_SENDER, HUB_NODE_REC
 
 /* What a path names. Texts are empty where the path has no such part. */
 struct hub_path {
-	enum hub_node node;
-	char hub[HUB_NAME_MAX];
-	char group[HUB_NAME_MAX];
-	char partition[HUB_NAME_MAX];
+    enum hub_node node;
+    char hub[HUB_NAME_MAX];
+    char group[HUB_NAME_MAX];
+    char partition[HUB_NAME_MAX];
 };
 
 /* Takes a path apart: $cbs, $management, hub[/Partitions/N], hub/ConsumerGroups/G/Partitions/N. Never fails: node says. */

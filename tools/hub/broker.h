@@ -16,43 +16,40 @@ enum { HUB_GROUPS_MAX = 20, HUB_ENTITIES_MAX = 64, HUB_PARTITIONS_MAX = 2048 };
 struct hub_link;
 
 struct hub_counts {
-	uint64_t events, batches, bytes, batch_events_max, dropped_events;
+    uint64_t events, batches, bytes, batch_events_max, dropped_events;
 };
 
 struct hub_partition {
-	struct hub_entity *entity;
-	uint32_t index;
-	char id[12];
-	struct hub_log log;
-	struct hub_counts counts;
-	struct hub_link *receivers; /* links that read here */
-	struct hub_partition *next_dirty;
-	bool dirty; /* stored since the receivers were last looked at */
+    struct hub_entity *entity;
+    uint32_t index;
+    char id[12];
+    struct hub_log log;
+    struct hub_counts counts;
+    struct hub_link *receivers; /* links that read here */
 };
 
 struct hub_entity {
-	char name[HUB_NAME_MAX];
-	struct hub_partition *partitions;
-	uint32_t partition_count, next_partition;
-	char groups[HUB_GROUPS_MAX][HUB_NAME_MAX];
-	unsigned group_count;
-	int64_t created_ms;
-	size_t memory_bytes, segment_bytes;
+    char name[HUB_NAME_MAX];
+    struct hub_partition *partitions;
+    uint32_t partition_count, next_partition;
+    char groups[HUB_GROUPS_MAX][HUB_NAME_MAX];
+    unsigned group_count;
+    int64_t created_ms;
+    size_t memory_bytes, segment_bytes;
 };
 
 struct hub_broker {
-	struct hub_entity *entities[HUB_ENTITIES_MAX];
-	unsigned entity_count;
-	struct hub_policies policies;
-	struct hub_faults faults;
-	struct hub_storefile *file; /* NULL: none */
-	bool sink;
-	size_t store_bytes_max;
-	struct hub_partition *dirty;
-	int64_t now_ms;     /* wall clock, once per turn */
-	int64_t now_mono_ms; /* of a clock that only grows */
-	uint64_t connections, rejected, released, tokens_refused;
-	char host[HUB_NAME_MAX]; /* for texts */
+    struct hub_entity *entities[HUB_ENTITIES_MAX];
+    unsigned entity_count;
+    struct hub_policies policies;
+    struct hub_faults faults;
+    struct hub_storefile *file; /* NULL: none */
+    bool sink;
+    size_t store_bytes_max;
+    int64_t now_ms;      /* wall clock, once per turn */
+    int64_t now_mono_ms; /* of a clock that only grows */
+    uint64_t connections, rejected, released, tokens_refused;
+    char host[HUB_NAME_MAX]; /* for texts */
 };
 
 /* Adds a hub from NAME:PARTITIONS[:group,group]. 0, -EINVAL, -EEXIST or -ENOSPC. */

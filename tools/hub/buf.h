@@ -7,10 +7,10 @@
 
 /* Unread bytes are data[head..len). Zero-initialised is empty and valid. */
 struct hub_buf {
-	uint8_t *data;
-	size_t head;
-	size_t len;
-	size_t cap;
+    uint8_t *data;
+    size_t head;
+    size_t len;
+    size_t cap;
 };
 
 /* Makes room for `more` bytes behind len without moving what is put relative to data; ends the process when memory is
@@ -35,7 +35,7 @@ void hub_buf_free(struct hub_buf *b);
 /* Bytes that were put and not yet taken. */
 static inline size_t hub_buf_used(const struct hub_buf *b)
 {
-	return b->len - b->head;
+    return b->len - b->head;
 }
 
 /* calloc and realloc that end the process with a message instead of returning NULL: nothing here can go on without memory. */

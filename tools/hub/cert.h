@@ -9,7 +9,7 @@
 
 /* Where the files lie. */
 struct hub_cert_files {
-	char ca[4096], cert[4096], key[4096];
+    char ca[4096], cert[4096], key[4096];
 };
 
 /* Makes an authority and a certificate for `names` (DNS names and addresses) and writes them. 0, or -EIO. */

@@ -10,59 +10,59 @@ static bool is_valid(const struct hub_conn *c, const struct hub_grant *g);
 
 int hub_claim_add(struct hub_conn *c, const char *path, int64_t expiry_s)
 {
-	struct hub_grant *g = grant_of(c, path);
+    struct hub_grant *g = grant_of(c, path);
 
-	if (!g)
-		return -ENOSPC;
-	snprintf(g->path, sizeof(g->path), "%s", path);
-	g->expiry_s = expiry_s;
-	c->saw_token = true;
-	return 0;
+    if (!g)
+        return -ENOSPC;
+    snprintf(g->path, sizeof(g->path), "%s", path);
+    g->expiry_s = expiry_s;
+    c->saw_token = true;
+    return 0;
 }
 
 bool hub_claim_covers(const struct hub_conn *c, const char *path)
 {
-	if (c->login)
-		return true;
-	for (unsigned i = 0; i < c->grant_count; i++) {
-		if (is_valid(c, &c->grants[i]) && hub_path_covers(c->grants[i].path, path))
-			return true;
-	}
-	return false;
+    if (c->login)
+        return true;
+    for (unsigned i = 0; i < c->grant_count; i++) {
+        if (is_valid(c, &c->grants[i]) && hub_path_covers(c->grants[i].path, path))
+            return true;
+    }
+    return false;
 }
 
 bool hub_claim_any(const struct hub_conn *c)
 {
-	if (c->login)
-		return true;
-	for (unsigned i = 0; i < c->grant_count; i++) {
-		if (is_valid(c, &c->grants[i]))
-			return true;
-	}
-	return false;
+    if (c->login)
+        return true;
+    for (unsigned i = 0; i < c->grant_count; i++) {
+        if (is_valid(c, &c->grants[i]))
+            return true;
+    }
+    return false;
 }
 
 /* The grant on this path, else an expired or a new one. */
 static struct hub_grant *grant_of(struct hub_conn *c, const char *path)
 {
-	struct hub_grant *free_one = NULL;
+    struct hub_grant *free_one = NULL;
 
-	for (unsigned i = 0; i < c->grant_count; i++) {
-		if (strcasecmp(c->grants[i].path, path) == 0)
-			return &c->grants[i];
-		if (!is_valid(c, &c->grants[i]))
-			free_one = &c->grants[i];
-	}
-	if (free_one)
-		return free_one;
-	if (c->grant_count == HUB_GRANTS_MAX)
-		return NULL;
-	if (!c->grants)
-		c->grants = hub_alloc(HUB_GRANTS_MAX, sizeof(*c->grants));
-	return &c->grants[c->grant_count++];
+    for (unsigned i = 0; i < c->grant_count; i++) {
+        if (strcasecmp(c->grants[i].path, path) == 0)
+            return &c->grants[i];
+        if (!is_valid(c, &c->grants[i]))
+            free_one = &c->grants[i];
+    }
+    if (free_one)
+        return free_one;
+    if (c->grant_count == HUB_GRANTS_MAX)
+        return NULL;
+    if (!c->grants)
+        c->grants = hub_alloc(HUB_GRANTS_MAX, sizeof(*c->grants));
+    return &c->grants[c->grant_count++];
 }
 
 static bool is_valid(const struct hub_conn *c, const struct hub_grant *g)
 {
-	return g->expiry_s > c->broker->now_ms / 1000;
+    return g->expiry_s > c->broker->now_ms / 1000;
 }

@@ -16,60 +16,60 @@
 enum { HUB_DEPTH_MAX = 16 };
 
 enum hub_type {
-	HUB_NULL,
-	HUB_BOOL,
-	HUB_UBYTE,
-	HUB_USHORT,
-	HUB_UINT,
-	HUB_ULONG,
-	HUB_BYTE,
-	HUB_SHORT,
-	HUB_INT,
-	HUB_LONG,
-	HUB_FLOAT,
-	HUB_DOUBLE,
-	HUB_DECIMAL32,
-	HUB_DECIMAL64,
-	HUB_DECIMAL128,
-	HUB_CHAR,
-	HUB_TIMESTAMP,
-	HUB_UUID,
-	HUB_BINARY,
-	HUB_STRING,
-	HUB_SYMBOL,
-	HUB_LIST,
-	HUB_MAP,
-	HUB_ARRAY,
-	HUB_DESCRIBED,
+    HUB_NULL,
+    HUB_BOOL,
+    HUB_UBYTE,
+    HUB_USHORT,
+    HUB_UINT,
+    HUB_ULONG,
+    HUB_BYTE,
+    HUB_SHORT,
+    HUB_INT,
+    HUB_LONG,
+    HUB_FLOAT,
+    HUB_DOUBLE,
+    HUB_DECIMAL32,
+    HUB_DECIMAL64,
+    HUB_DECIMAL128,
+    HUB_CHAR,
+    HUB_TIMESTAMP,
+    HUB_UUID,
+    HUB_BINARY,
+    HUB_STRING,
+    HUB_SYMBOL,
+    HUB_LIST,
+    HUB_MAP,
+    HUB_ARRAY,
+    HUB_DESCRIBED,
 };
 
 /* Bytes still to be read. */
 struct hub_in {
-	const uint8_t *at;
-	const uint8_t *end;
+    const uint8_t *at;
+    const uint8_t *end;
 };
 
 struct hub_value {
-	enum hub_type type;
-	uint64_t u;           /* bool, unsigned, char; numeric descriptor of a described value, else 0 */
-	int64_t i;            /* signed, timestamp in ms */
-	double f;             /* float, double */
-	const uint8_t *bytes; /* content: text, items of a list, map or array, the value inside a described one */
-	size_t len;           /* of content */
-	uint32_t count;       /* items of list, map (keys and values) or array */
-	uint8_t element;      /* array: constructor of its elements */
-	const uint8_t *raw;   /* the whole value as encoded, constructor included */
-	size_t raw_len;
+    enum hub_type type;
+    uint64_t u;           /* bool, unsigned, char; numeric descriptor of a described value, else 0 */
+    int64_t i;            /* signed, timestamp in ms */
+    double f;             /* float, double */
+    const uint8_t *bytes; /* content: text, items of a list, map or array, the value inside a described one */
+    size_t len;           /* of content */
+    uint32_t count;       /* items of list, map (keys and values) or array */
+    uint8_t element;      /* array: constructor of its elements */
+    const uint8_t *raw;   /* the whole value as encoded, constructor included */
+    size_t raw_len;
 };
 
 static inline struct hub_in hub_in_of(const uint8_t *bytes, size_t len)
 {
-	return (struct hub_in){ bytes, bytes ? bytes + len : bytes };
+    return (struct hub_in){bytes, bytes ? bytes + len : bytes};
 }
 
 static inline size_t hub_in_left(const struct hub_in *in)
 {
-	return (size_t)(in->end - in->at);
+    return (size_t)(in->end - in->at);
 }
 
 /* Reads one value and steps over it. 0, or -EBADMSG: `in` is then unchanged. Contents are not looked at. */

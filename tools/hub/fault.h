@@ -10,26 +10,26 @@
 enum { HUB_FAULTS_MAX = 16 };
 
 enum hub_fault_kind {
-	HUB_FAULT_REJECT,
-	HUB_FAULT_RELEASE,
-	HUB_FAULT_MODIFY,
-	HUB_FAULT_THROTTLE,
-	HUB_FAULT_SILENT,
-	HUB_FAULT_DROP,
-	HUB_FAULT_DETACH,
-	HUB_FAULT_TOKEN_REFUSE,
+    HUB_FAULT_REJECT,
+    HUB_FAULT_RELEASE,
+    HUB_FAULT_MODIFY,
+    HUB_FAULT_THROTTLE,
+    HUB_FAULT_SILENT,
+    HUB_FAULT_DROP,
+    HUB_FAULT_DETACH,
+    HUB_FAULT_TOKEN_REFUSE,
 };
 
 struct hub_fault {
-	enum hub_fault_kind kind;
-	uint64_t every; /* deliveries */
-	uint64_t seen;
-	struct hub_error error;
+    enum hub_fault_kind kind;
+    uint64_t every; /* deliveries */
+    uint64_t seen;
+    struct hub_error error;
 };
 
 struct hub_faults {
-	struct hub_fault at[HUB_FAULTS_MAX];
-	unsigned count;
+    struct hub_fault at[HUB_FAULTS_MAX];
+    unsigned count;
 };
 
 /* Reads KIND[:N[:CONDITION[:TEXT]]], as in `reject:100:amqp:internal-error:try later`. 0, -EINVAL or -ENOSPC. */

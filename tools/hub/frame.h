@@ -17,31 +17,31 @@
 enum { HUB_FRAME_HEAD = 8, HUB_FRAME_AMQP = 0, HUB_FRAME_SASL = 1, HUB_FIELDS_MAX = 16 };
 
 enum hub_code {
-	HUB_OPEN = 0x10,
-	HUB_BEGIN = 0x11,
-	HUB_ATTACH = 0x12,
-	HUB_FLOW = 0x13,
-	HUB_TRANSFER = 0x14,
-	HUB_DISPOSITION = 0x15,
-	HUB_DETACH = 0x16,
-	HUB_END = 0x17,
-	HUB_CLOSE = 0x18,
-	HUB_ERROR = 0x1d,
-	HUB_ACCEPTED = 0x24,
-	HUB_REJECTED = 0x25,
-	HUB_RELEASED = 0x26,
-	HUB_MODIFIED = 0x27,
-	HUB_SOURCE = 0x28,
-	HUB_TARGET = 0x29,
-	HUB_SASL_MECHANISMS = 0x40,
-	HUB_SASL_INIT = 0x41,
-	HUB_SASL_OUTCOME = 0x44,
+    HUB_OPEN = 0x10,
+    HUB_BEGIN = 0x11,
+    HUB_ATTACH = 0x12,
+    HUB_FLOW = 0x13,
+    HUB_TRANSFER = 0x14,
+    HUB_DISPOSITION = 0x15,
+    HUB_DETACH = 0x16,
+    HUB_END = 0x17,
+    HUB_CLOSE = 0x18,
+    HUB_ERROR = 0x1d,
+    HUB_ACCEPTED = 0x24,
+    HUB_REJECTED = 0x25,
+    HUB_RELEASED = 0x26,
+    HUB_MODIFIED = 0x27,
+    HUB_SOURCE = 0x28,
+    HUB_TARGET = 0x29,
+    HUB_SASL_MECHANISMS = 0x40,
+    HUB_SASL_INIT = 0x41,
+    HUB_SASL_OUTCOME = 0x44,
 };
 
 /* What went wrong, as AMQP says it. An empty condition means nothing did. */
 struct hub_error {
-	char condition[64];
-	char text[512];
+    char condition[64];
+    char text[512];
 };
 
 /* Fills an error; a text that is too long is cut. Returns -EPROTO for use as `return hub_error_set(…)`. */
@@ -49,8 +49,8 @@ int hub_error_set(struct hub_error *e, const char *condition, const char *format
 
 /* The fields of one list; those not sent read as null. */
 struct hub_fields {
-	uint32_t count;
-	struct hub_value at[HUB_FIELDS_MAX];
+    uint32_t count;
+    struct hub_value at[HUB_FIELDS_MAX];
 };
 
 /* Reads a described list and steps over it. 0, or -EBADMSG. */
@@ -67,35 +67,35 @@ size_t hub_frame_begin(struct hub_buf *out, uint8_t type, uint16_t channel);
 void hub_frame_end(struct hub_buf *out, size_t place);
 
 struct hub_flow {
-	uint32_t next_incoming_id, incoming_window, next_outgoing_id, outgoing_window;
-	bool has_link;
-	uint32_t handle, delivery_count, link_credit;
-	bool drain;
+    uint32_t next_incoming_id, incoming_window, next_outgoing_id, outgoing_window;
+    bool has_link;
+    uint32_t handle, delivery_count, link_credit;
+    bool drain;
 };
 
 struct hub_attach {
-	const char *name;
-	uint32_t handle;
-	bool receiver; /* our role */
-	uint8_t snd_settle_mode, rcv_settle_mode;
-	const struct hub_value *source, *target; /* the peer's, echoed; NULL: null */
-	uint64_t message_bytes_max;              /* 0: not said */
-	const char *tracking_id;
+    const char *name;
+    uint32_t handle;
+    bool receiver; /* our role */
+    uint8_t snd_settle_mode, rcv_settle_mode;
+    const struct hub_value *source, *target; /* the peer's, echoed; NULL: null */
+    uint64_t message_bytes_max;              /* 0: not said */
+    const char *tracking_id;
 };
 
 struct hub_transfer {
-	uint32_t handle, delivery_id;
-	uint64_t tag;
-	bool settled, more;
+    uint32_t handle, delivery_id;
+    uint64_t tag;
+    bool settled, more;
 };
 
 enum hub_outcome { HUB_OUTCOME_ACCEPTED, HUB_OUTCOME_REJECTED, HUB_OUTCOME_RELEASED, HUB_OUTCOME_MODIFIED };
 
 struct hub_disposition {
-	bool receiver; /* our role */
-	uint32_t first, last;
-	enum hub_outcome outcome;
-	const struct hub_error *error; /* rejected only */
+    bool receiver; /* our role */
+    uint32_t first, last;
+    enum hub_outcome outcome;
+    const struct hub_error *error; /* rejected only */
 };
 
 void hub_put_open(struct hub_buf *out, const char *container, uint32_t frame_bytes_max, uint16_t channel_max, uint32_t idle_ms);

@@ -24,190 +24,193 @@ static void on_signal(int number);
 
 int main(int argc, char **argv)
 {
-	static struct hub_broker broker;
-	struct hub_storefile file = { .fd = -1 };
-	struct hub_options o;
-	struct hub_state state;
-	int rc;
+    static struct hub_broker broker;
+    struct hub_storefile file = {.fd = -1};
+    struct hub_options o;
+    struct hub_state state;
+    int rc;
 
-	switch (hub_options_read(&o, argc, argv)) {
-	case HUB_OPTIONS_HELP:
-		return 0;
-	case HUB_OPTIONS_BAD:
-		return 2;
-	case HUB_OPTIONS_RUN:
-		break;
-	}
-	if (o.dump) {
-		rc = hub_dump(o.dump, stdout);
-		if (rc < 0)
-			fprintf(stderr, "ehring-hub: %s: %s\n", o.dump, strerror(-rc));
-		return rc < 0;
-	}
-	if (setup(&broker, &file, &o) < 0 || hub_state_open(&state, &o, &broker.policies) < 0)
-		return 1;
-	rc = run(&broker, &o, &state);
-	if (broker.file && hub_storefile_close(broker.file) < 0)
-		rc = -EIO;
-	hub_state_close(&state);
-	hub_broker_free(&broker);
-	return rc < 0;
+    switch (hub_options_read(&o, argc, argv)) {
+    case HUB_OPTIONS_HELP:
+        return 0;
+    case HUB_OPTIONS_BAD:
+        return 2;
+    case HUB_OPTIONS_RUN:
+        break;
+    }
+    if (o.dump) {
+        rc = hub_dump(o.dump, stdout);
+        if (rc < 0)
+            fprintf(stderr, "ehring-hub: %s: %s\n", o.dump, strerror(-rc));
+        return rc < 0;
+    }
+    if (setup(&broker, &file, &o) < 0 || hub_state_open(&state, &o, &broker.policies) < 0)
+        return 1;
+    rc = run(&broker, &o, &state);
+    if (broker.file && hub_storefile_close(broker.file) < 0)
+        rc = -EIO;
+    hub_state_close(&state);
+    hub_broker_free(&broker);
+    return rc < 0;
 }
 
 static int setup(struct hub_broker *b, struct hub_storefile *file, const struct hub_options *o)
 {
-	int rc;
+    int rc;
 
-	b->sink = o->sink;
-	b->store_bytes_max = o->store_bytes_max;
-	b->now_ms = (int64_t)time(NULL) * 1000;
-	snprintf(b->host, sizeof(b->host), "%s", strcmp(o->listen, "127.0.0.1") == 0 ? "localhost" : o->listen);
-	rc = add_all(b, o);
-	if (rc < 0 || !o->store_file)
-		return rc;
-	rc = hub_storefile_open(file, o->store_file);
-	if (rc == 0) {
-		b->file = file;
-		rc = hub_broker_load(b, o->store_file);
-	}
-	if (rc < 0)
-		fprintf(stderr, "ehring-hub: store file %s: %s\n", o->store_file, strerror(-rc));
-	return rc;
+    b->sink = o->sink;
+    b->store_bytes_max = o->store_bytes_max;
+    b->now_ms = (int64_t)time(NULL) * 1000;
+    snprintf(b->host, sizeof(b->host), "%s", strcmp(o->listen, "127.0.0.1") == 0 ? "localhost" : o->listen);
+    rc = add_all(b, o);
+    if (rc < 0 || !o->store_file)
+        return rc;
+    rc = hub_storefile_open(file, o->store_file);
+    if (rc == 0) {
+        b->file = file;
+        rc = hub_broker_load(b, o->store_file);
+    }
+    if (rc < 0)
+        fprintf(stderr, "ehring-hub: store file %s: %s\n", o->store_file, strerror(-rc));
+    return rc;
 }
 
 static int add_all(struct hub_broker *b, const struct hub_options *o)
 {
-	const char *bad = NULL;
+    const char *bad = NULL;
 
-	for (unsigned i = 0; i < o->hub_count && !bad; i++)
-		bad = hub_broker_add(b, o->hubs[i]) < 0 ? o->hubs[i] : NULL;
-	for (unsigned i = 0; i < o->fault_count && !bad; i++)
-		bad = hub_faults_add(&b->faults, o->faults[i]) < 0 ? o->faults[i] : NULL;
-	if (o->hub_count == 0)
-		hub_broker_add(b, "hub1:4");
-	if (bad)
-		fprintf(stderr, "ehring-hub: bad value '%s', see --help\n", bad);
-	return bad ? -EINVAL : 0;
+    for (unsigned i = 0; i < o->hub_count && !bad; i++)
+        bad = hub_broker_add(b, o->hubs[i]) < 0 ? o->hubs[i] : NULL;
+    for (unsigned i = 0; i < o->fault_count && !bad; i++)
+        bad = hub_faults_add(&b->faults, o->faults[i]) < 0 ? o->faults[i] : NULL;
+    if (o->hub_count == 0)
+        hub_broker_add(b, "hub1:4");
+    if (bad)
+        fprintf(stderr, "ehring-hub: bad value '%s', see --help\n", bad);
+    return bad ? -EINVAL : 0;
 }
 
 static int run(struct hub_broker *b, const struct hub_options *o, const struct hub_state *state)
 {
-	struct hub_limits limits = { .message_bytes_max = o->message_bytes_max, .credit = o->credit, .disposition_delay_ms = o->disposition_delay_ms,
-				     .idle_timeout_ms = o->idle_timeout_ms, .token_wait_ms = o->token_wait_ms };
-	struct hub_server *server = NULL;
-	sigset_t wait_mask;
-	SSL_CTX *ctx = NULL;
-	char why[256];
-	int rc = -EIO;
+    struct hub_limits limits = {.message_bytes_max = o->message_bytes_max,
+                                .credit = o->credit,
+                                .disposition_delay_ms = o->disposition_delay_ms,
+                                .idle_timeout_ms = o->idle_timeout_ms,
+                                .token_wait_ms = o->token_wait_ms};
+    struct hub_server *server = NULL;
+    sigset_t wait_mask;
+    SSL_CTX *ctx = NULL;
+    char why[256];
+    int rc = -EIO;
 
-	signals_block(&wait_mask);
-	if (!o->no_tls) {
-		ctx = hub_cert_context(o->cert ? o->cert : state->cert.cert, o->key ? o->key : state->cert.key, why, sizeof(why));
-		if (!ctx) {
-			fprintf(stderr, "ehring-hub: certificate %s: %s\n", o->cert ? o->cert : state->cert.cert, why);
-			goto out;
-		}
-	}
-	server = hub_server_open(b, &limits);
-	if (!server || listen_all(server, b, o, state, ctx) < 0)
-		goto out;
-	rc = loop(server, b, o, &wait_mask);
-	hub_stats_print(b, stdout);
-	if (o->stats_file && hub_stats_write(b, o->stats_file) < 0)
-		fprintf(stderr, "ehring-hub: cannot write %s\n", o->stats_file);
+    signals_block(&wait_mask);
+    if (!o->no_tls) {
+        ctx = hub_cert_context(o->cert ? o->cert : state->cert.cert, o->key ? o->key : state->cert.key, why, sizeof(why));
+        if (!ctx) {
+            fprintf(stderr, "ehring-hub: certificate %s: %s\n", o->cert ? o->cert : state->cert.cert, why);
+            goto out;
+        }
+    }
+    server = hub_server_open(b, &limits);
+    if (!server || listen_all(server, b, o, state, ctx) < 0)
+        goto out;
+    rc = loop(server, b, o, &wait_mask);
+    hub_stats_print(b, stdout);
+    if (o->stats_file && hub_stats_write(b, o->stats_file) < 0)
+        fprintf(stderr, "ehring-hub: cannot write %s\n", o->stats_file);
 out:
-	hub_server_close(server);
-	SSL_CTX_free(ctx);
-	return rc;
+    hub_server_close(server);
+    SSL_CTX_free(ctx);
+    return rc;
 }
 
 static int listen_all(struct hub_server *s, struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, SSL_CTX *ctx)
 {
-	uint16_t amqp = o->amqp_port, amqps = o->amqps_port;
-	int rc = 0;
+    uint16_t amqp = o->amqp_port, amqps = o->amqps_port;
+    int rc = 0;
 
-	if (!o->no_plain)
-		rc = hub_server_listen(s, o->listen, &amqp, NULL);
-	if (rc < 0) {
-		fprintf(stderr, "ehring-hub: listen on %s port %u: %s\n", o->listen, amqp, strerror(-rc));
-		return rc;
-	}
-	if (ctx)
-		rc = hub_server_listen(s, o->listen, &amqps, ctx);
-	if (rc < 0) {
-		fprintf(stderr, "ehring-hub: listen on %s port %u: %s\n", o->listen, amqps, strerror(-rc));
-		return rc;
-	}
-	return announce(b, o, state, o->no_plain ? 0 : amqp, ctx ? amqps : 0);
+    if (!o->no_plain)
+        rc = hub_server_listen(s, o->listen, &amqp, NULL);
+    if (rc < 0) {
+        fprintf(stderr, "ehring-hub: listen on %s port %u: %s\n", o->listen, amqp, strerror(-rc));
+        return rc;
+    }
+    if (ctx)
+        rc = hub_server_listen(s, o->listen, &amqps, ctx);
+    if (rc < 0) {
+        fprintf(stderr, "ehring-hub: listen on %s port %u: %s\n", o->listen, amqps, strerror(-rc));
+        return rc;
+    }
+    return announce(b, o, state, o->no_plain ? 0 : amqp, ctx ? amqps : 0);
 }
 
 static int announce(const struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, uint16_t amqp, uint16_t amqps)
 {
-	char ports[64] = "";
-	int rc = hub_state_write_strings(state, o, &b->policies.at[0], amqp, amqps);
+    char ports[64] = "";
+    int rc = hub_state_write_strings(state, o, &b->policies.at[0], amqp, amqps);
 
-	if (rc < 0)
-		return rc;
-	if (amqp)
-		snprintf(ports, sizeof(ports), "amqp=%u\n", amqp);
-	if (amqps)
-		snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "amqps=%u\n", amqps);
-	if (o->ports_file && (rc = hub_state_write_file(o->ports_file, ports)) < 0) {
-		fprintf(stderr, "ehring-hub: ports file %s: %s\n", o->ports_file, strerror(-rc));
-		return rc;
-	}
-	printf("ready");
-	if (amqp)
-		printf(" amqp=%u", amqp);
-	if (amqps)
-		printf(" amqps=%u", amqps);
-	if (amqps && !o->cert)
-		printf(" ca=%s", state->cert.ca);
-	printf(" connection_string_file=%s\n", amqps ? state->connection_string : state->connection_string_plain);
-	fflush(stdout);
-	return 0;
+    if (rc < 0)
+        return rc;
+    if (amqp)
+        snprintf(ports, sizeof(ports), "amqp=%u\n", amqp);
+    if (amqps)
+        snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "amqps=%u\n", amqps);
+    if (o->ports_file && (rc = hub_state_write_file(o->ports_file, ports)) < 0) {
+        fprintf(stderr, "ehring-hub: ports file %s: %s\n", o->ports_file, strerror(-rc));
+        return rc;
+    }
+    printf("ready");
+    if (amqp)
+        printf(" amqp=%u", amqp);
+    if (amqps)
+        printf(" amqps=%u", amqps);
+    if (amqps && !o->cert)
+        printf(" ca=%s", state->cert.ca);
+    printf(" connection_string_file=%s\n", amqps ? state->connection_string : state->connection_string_plain);
+    fflush(stdout);
+    return 0;
 }
 
 static int loop(struct hub_server *s, struct hub_broker *b, const struct hub_options *o, const sigset_t *wait_mask)
 {
-	int rc = 0;
+    int rc = 0;
 
-	while (!stop_wanted && rc == 0) {
-		rc = hub_server_turn(s, wait_mask);
-		if (!stats_wanted)
-			continue;
-		stats_wanted = 0;
-		if (o->stats_file && hub_stats_write(b, o->stats_file) < 0)
-			fprintf(stderr, "ehring-hub: cannot write %s\n", o->stats_file);
-	}
-	return rc;
+    while (!stop_wanted && rc == 0) {
+        rc = hub_server_turn(s, wait_mask);
+        if (!stats_wanted)
+            continue;
+        stats_wanted = 0;
+        if (o->stats_file && hub_stats_write(b, o->stats_file) < 0)
+            fprintf(stderr, "ehring-hub: cannot write %s\n", o->stats_file);
+    }
+    return rc;
 }
 
 /* Signals are let in only while the loop waits, so none is missed between a look at the flags and the wait. */
 static void signals_block(sigset_t *wait_mask)
 {
-	struct sigaction action = { .sa_handler = on_signal };
-	sigset_t blocked;
+    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t blocked;
 
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGUSR1, &action, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &blocked, wait_mask);
-	sigdelset(wait_mask, SIGTERM);
-	sigdelset(wait_mask, SIGINT);
-	sigdelset(wait_mask, SIGUSR1);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &blocked, wait_mask);
+    sigdelset(wait_mask, SIGTERM);
+    sigdelset(wait_mask, SIGINT);
+    sigdelset(wait_mask, SIGUSR1);
 }
 
 static void on_signal(int number)
 {
-	if (number == SIGUSR1)
-		stats_wanted = 1;
-	else
-		stop_wanted = 1;
+    if (number == SIGUSR1)
+        stats_wanted = 1;
+    else
+        stop_wanted = 1;
 }

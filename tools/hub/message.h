@@ -14,43 +14,43 @@
 enum { HUB_KEY_CHARS_MAX = 128 };
 
 enum hub_section {
-	HUB_SECTION_HEADER = 0x70,
-	HUB_SECTION_DELIVERY_ANNOTATIONS = 0x71,
-	HUB_SECTION_ANNOTATIONS = 0x72,
-	HUB_SECTION_PROPERTIES = 0x73,
-	HUB_SECTION_APPLICATION = 0x74,
-	HUB_SECTION_DATA = 0x75,
-	HUB_SECTION_SEQUENCE = 0x76,
-	HUB_SECTION_VALUE = 0x77,
-	HUB_SECTION_FOOTER = 0x78,
+    HUB_SECTION_HEADER = 0x70,
+    HUB_SECTION_DELIVERY_ANNOTATIONS = 0x71,
+    HUB_SECTION_ANNOTATIONS = 0x72,
+    HUB_SECTION_PROPERTIES = 0x73,
+    HUB_SECTION_APPLICATION = 0x74,
+    HUB_SECTION_DATA = 0x75,
+    HUB_SECTION_SEQUENCE = 0x76,
+    HUB_SECTION_VALUE = 0x77,
+    HUB_SECTION_FOOTER = 0x78,
 };
 
 /* Which rule holds for keys: a hub link routes by the envelope's key, a partition link does not route. */
 enum hub_target { HUB_TARGET_HUB, HUB_TARGET_PARTITION };
 
 struct hub_slice {
-	const uint8_t *bytes;
-	size_t len;
+    const uint8_t *bytes;
+    size_t len;
 };
 
 /* A delivery that was looked at; points into the caller's bytes. */
 struct hub_message {
-	struct hub_slice key;    /* of the envelope or single event; len 0: none */
-	uint32_t event_count;
-	struct hub_slice event;  /* format 0: the event. Batch: where the data sections begin and how much is left */
-	bool batch;
+    struct hub_slice key; /* of the envelope or single event; len 0: none */
+    uint32_t event_count;
+    struct hub_slice event; /* format 0: the event. Batch: where the data sections begin and how much is left */
+    bool batch;
 };
 
 /* The sections of one encoded event; absent ones have len 0. Contents without descriptor: raw values. */
 struct hub_event {
-	struct hub_slice header, annotations, properties, application; /* raw AMQP values */
-	struct hub_slice annotations_section; /* with its descriptor */
-	struct hub_slice header_section;
-	struct hub_slice after_annotations;   /* all sections behind the annotations */
-	enum hub_section body;
-	struct hub_slice data;                /* bytes of a data body */
-	struct hub_slice value;               /* raw AMQP value of a value body */
-	struct hub_slice key;
+    struct hub_slice header, annotations, properties, application; /* raw AMQP values */
+    struct hub_slice annotations_section;                          /* with its descriptor */
+    struct hub_slice header_section;
+    struct hub_slice after_annotations; /* all sections behind the annotations */
+    enum hub_section body;
+    struct hub_slice data;  /* bytes of a data body */
+    struct hub_slice value; /* raw AMQP value of a value body */
+    struct hub_slice key;
 };
 
 /*

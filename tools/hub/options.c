@@ -7,51 +7,50 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
-	"usage: ehring-hub [OPTION]...\n"
-	"A local Azure Event Hub in one process: AMQP 1.0 with and without TLS, tokens, batches, partitions.\n"
-	"\n"
-	"  --listen ADDR             address to listen on (127.0.0.1)\n"
-	"  --amqp-port PORT          port without TLS, 0: the kernel chooses (5672)\n"
-	"  --amqps-port PORT         port with TLS, 0: the kernel chooses (5671)\n"
-	"  --no-tls                  listen without TLS only\n"
-	"  --no-plain                listen with TLS only\n"
-	"  --ports-file FILE         write amqp=PORT and amqps=PORT there when listening\n"
-	"  --cert FILE --key FILE    certificate chain and key in PEM (made at start, with an authority)\n"
-	"  --name NAME               further name of the made certificate; may be repeated\n"
-	"  --state-dir DIR           for ca.pem, server.pem, server.key, key, connection-string and\n"
-	"                            connection-string-plain; what is there is used again (a new directory in $TMPDIR)\n"
-	"  --hub NAME:PARTITIONS[:GROUP,...]\n"
-	"                            a hub; may be repeated; the group $Default is always there (hub1:4)\n"
-	"  --policy NAME             name of the shared access policy (RootManageSharedAccessKey)\n"
-	"  --key-file FILE           its key as text (random, kept in the state directory)\n"
-	"  --emulator                accept RootManageSharedAccessKey with the key SAS_KEY_VALUE too\n"
-	"  --max-message-size BYTES  largest message a sender link takes (1048576)\n"
-	"  --credit COUNT            deliveries a sender may have on the way, topped up at two thirds (300)\n"
-	"  --store-bytes-max BYTES   memory for the events of one hub, the oldest are dropped; K, M, G (1G)\n"
-	"  --store-file FILE         append every event to a file and load it again at the next start\n"
-	"  --dump FILE               print a store file as JSON Lines and exit\n"
-	"  --sink                    accept and count, look at no event, store nothing\n"
-	"  --disposition-delay-ms MS answer each delivery this much later (0)\n"
-	"  --idle-timeout-ms MS      announced idle timeout (240000)\n"
-	"  --token-wait-ms MS        how long a connection may be without token (20000)\n"
-	"  --fault SPEC              something goes wrong with every Nth delivery; may be repeated:\n"
-	"                            reject:N[:CONDITION[:TEXT]]  throttle:N  release:N  modify:N\n"
-	"                            silent-disposition:N  drop-after:N (stored, connection cut unanswered)\n"
-	"                            detach-after:N[:CONDITION[:TEXT]]  token-refuse (every token)\n"
-	"  --stats-file FILE         write counters as JSON at the end and on SIGUSR1\n"
-	"  --help                    this text\n"
-	"\n"
-	"When it listens it prints one line: ready amqp=PORT amqps=PORT ca=FILE connection_string_file=FILE\n"
-	"SIGTERM and SIGINT end it with a summary.\n";
+static const char help[] = "usage: ehring-hub [OPTION]...\n"
+                           "A local Azure Event Hub in one process: AMQP 1.0 with and without TLS, tokens, batches, partitions.\n"
+                           "\n"
+                           "  --listen ADDR             address to listen on (127.0.0.1)\n"
+                           "  --amqp-port PORT          port without TLS, 0: the kernel chooses (5672)\n"
+                           "  --amqps-port PORT         port with TLS, 0: the kernel chooses (5671)\n"
+                           "  --no-tls                  listen without TLS only\n"
+                           "  --no-plain                listen with TLS only\n"
+                           "  --ports-file FILE         write amqp=PORT and amqps=PORT there when listening\n"
+                           "  --cert FILE --key FILE    certificate chain and key in PEM (made at start, with an authority)\n"
+                           "  --name NAME               further name of the made certificate; may be repeated\n"
+                           "  --state-dir DIR           for ca.pem, server.pem, server.key, key, connection-string and\n"
+                           "                            connection-string-plain; what is there is used again (a new directory in $TMPDIR)\n"
+                           "  --hub NAME:PARTITIONS[:GROUP,...]\n"
+                           "                            a hub; may be repeated; the group $Default is always there (hub1:4)\n"
+                           "  --policy NAME             name of the shared access policy (RootManageSharedAccessKey)\n"
+                           "  --key-file FILE           its key as text (random, kept in the state directory)\n"
+                           "  --emulator                accept RootManageSharedAccessKey with the key SAS_KEY_VALUE too\n"
+                           "  --max-message-size BYTES  largest message a sender link takes (1048576)\n"
+                           "  --credit COUNT            deliveries a sender may have on the way, topped up at two thirds (300)\n"
+                           "  --store-bytes-max BYTES   memory for the events of one hub, the oldest are dropped; K, M, G (1G)\n"
+                           "  --store-file FILE         append every event to a file and load it again at the next start\n"
+                           "  --dump FILE               print a store file as JSON Lines and exit\n"
+                           "  --sink                    accept and count, look at no event, store nothing\n"
+                           "  --disposition-delay-ms MS answer each delivery this much later (0)\n"
+                           "  --idle-timeout-ms MS      announced idle timeout (240000)\n"
+                           "  --token-wait-ms MS        how long a connection may be without token (20000)\n"
+                           "  --fault SPEC              something goes wrong with every Nth delivery; may be repeated:\n"
+                           "                            reject:N[:CONDITION[:TEXT]]  throttle:N  release:N  modify:N\n"
+                           "                            silent-disposition:N  drop-after:N (stored, connection cut unanswered)\n"
+                           "                            detach-after:N[:CONDITION[:TEXT]]  token-refuse (every token)\n"
+                           "  --stats-file FILE         write counters as JSON at the end and on SIGUSR1\n"
+                           "  --help                    this text\n"
+                           "\n"
+                           "When it listens it prints one line: ready amqp=PORT amqps=PORT ca=FILE connection_string_file=FILE\n"
+                           "SIGTERM and SIGINT end it with a summary.\n";
 
 enum kind { TEXT, FLAG, PORT, BYTES, COUNT, MS, REPEAT };
 
 struct row {
-	const char *name;
-	enum kind kind;
-	void *to;
-	const char **list; /* REPEAT: values; `to` counts them */
+    const char *name;
+    enum kind kind;
+    void *to;
+    const char **list; /* REPEAT: values; `to` counts them */
 };
 
 static int row_set(const struct row *row, const char *value);
@@ -61,110 +60,134 @@ static void defaults(struct hub_options *o);
 
 enum hub_options_result hub_options_read(struct hub_options *o, int argc, char **argv)
 {
-	const struct row rows[] = {
-		{ "listen", TEXT, &o->listen, NULL }, { "amqp-port", PORT, &o->amqp_port, NULL }, { "amqps-port", PORT, &o->amqps_port, NULL },
-		{ "no-tls", FLAG, &o->no_tls, NULL }, { "no-plain", FLAG, &o->no_plain, NULL }, { "ports-file", TEXT, &o->ports_file, NULL },
-		{ "cert", TEXT, &o->cert, NULL }, { "key", TEXT, &o->key, NULL }, { "name", REPEAT, &o->name_count, o->names },
-		{ "state-dir", TEXT, &o->state_dir, NULL }, { "hub", REPEAT, &o->hub_count, o->hubs }, { "policy", TEXT, &o->policy, NULL },
-		{ "key-file", TEXT, &o->key_file, NULL }, { "emulator", FLAG, &o->emulator, NULL },
-		{ "max-message-size", BYTES, &o->message_bytes_max, NULL }, { "credit", COUNT, &o->credit, NULL },
-		{ "store-bytes-max", BYTES, &o->store_bytes_max, NULL }, { "store-file", TEXT, &o->store_file, NULL }, { "dump", TEXT, &o->dump, NULL },
-		{ "sink", FLAG, &o->sink, NULL }, { "disposition-delay-ms", MS, &o->disposition_delay_ms, NULL },
-		{ "idle-timeout-ms", MS, &o->idle_timeout_ms, NULL }, { "token-wait-ms", MS, &o->token_wait_ms, NULL },
-		{ "fault", REPEAT, &o->fault_count, o->faults }, { "stats-file", TEXT, &o->stats_file, NULL },
-	};
-	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-	struct option longs[ROWS + 2];
-	int i = 0;
+    const struct row rows[] = {
+        {"listen", TEXT, &o->listen, NULL},
+        {"amqp-port", PORT, &o->amqp_port, NULL},
+        {"amqps-port", PORT, &o->amqps_port, NULL},
+        {"no-tls", FLAG, &o->no_tls, NULL},
+        {"no-plain", FLAG, &o->no_plain, NULL},
+        {"ports-file", TEXT, &o->ports_file, NULL},
+        {"cert", TEXT, &o->cert, NULL},
+        {"key", TEXT, &o->key, NULL},
+        {"name", REPEAT, &o->name_count, o->names},
+        {"state-dir", TEXT, &o->state_dir, NULL},
+        {"hub", REPEAT, &o->hub_count, o->hubs},
+        {"policy", TEXT, &o->policy, NULL},
+        {"key-file", TEXT, &o->key_file, NULL},
+        {"emulator", FLAG, &o->emulator, NULL},
+        {"max-message-size", BYTES, &o->message_bytes_max, NULL},
+        {"credit", COUNT, &o->credit, NULL},
+        {"store-bytes-max", BYTES, &o->store_bytes_max, NULL},
+        {"store-file", TEXT, &o->store_file, NULL},
+        {"dump", TEXT, &o->dump, NULL},
+        {"sink", FLAG, &o->sink, NULL},
+        {"disposition-delay-ms", MS, &o->disposition_delay_ms, NULL},
+        {"idle-timeout-ms", MS, &o->idle_timeout_ms, NULL},
+        {"token-wait-ms", MS, &o->token_wait_ms, NULL},
+        {"fault", REPEAT, &o->fault_count, o->faults},
+        {"stats-file", TEXT, &o->stats_file, NULL},
+    };
+    enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+    struct option longs[ROWS + 2];
+    int i = 0;
 
-	defaults(o);
-	for (unsigned k = 0; k < ROWS; k++)
-		longs[k] = (struct option){ rows[k].name, rows[k].kind == FLAG ? no_argument : required_argument, NULL, (int)k };
-	longs[ROWS] = (struct option){ "help", no_argument, NULL, ROWS };
-	longs[ROWS + 1] = (struct option){ 0 };
-	while ((i = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (i == ROWS) {
-			fputs(help, stdout);
-			return HUB_OPTIONS_HELP;
-		}
-		if (i == '?' || i > ROWS)
-			return HUB_OPTIONS_BAD;
-		if (row_set(&rows[i], optarg) < 0) {
-			fprintf(stderr, "ehring-hub: --%s: bad value '%s'\n", rows[i].name, optarg);
-			return HUB_OPTIONS_BAD;
-		}
-	}
-	if (optind < argc || !o->cert != !o->key || (o->no_tls && o->no_plain)) {
-		fprintf(stderr, "ehring-hub: %s\n", optind < argc ? "arguments are not expected, see --help"
-				: !o->cert != !o->key ? "--cert and --key belong together" : "--no-tls and --no-plain leave nothing to listen on");
-		return HUB_OPTIONS_BAD;
-	}
-	return HUB_OPTIONS_RUN;
+    defaults(o);
+    for (unsigned k = 0; k < ROWS; k++)
+        longs[k] = (struct option){rows[k].name, rows[k].kind == FLAG ? no_argument : required_argument, NULL, (int)k};
+    longs[ROWS] = (struct option){"help", no_argument, NULL, ROWS};
+    longs[ROWS + 1] = (struct option){0};
+    while ((i = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        if (i == ROWS) {
+            fputs(help, stdout);
+            return HUB_OPTIONS_HELP;
+        }
+        if (i == '?' || i > ROWS)
+            return HUB_OPTIONS_BAD;
+        if (row_set(&rows[i], optarg) < 0) {
+            fprintf(stderr, "ehring-hub: --%s: bad value '%s'\n", rows[i].name, optarg);
+            return HUB_OPTIONS_BAD;
+        }
+    }
+    if (optind < argc || !o->cert != !o->key || (o->no_tls && o->no_plain)) {
+        fprintf(stderr, "ehring-hub: %s\n",
+                optind < argc         ? "arguments are not expected, see --help"
+                : !o->cert != !o->key ? "--cert and --key belong together"
+                                      : "--no-tls and --no-plain leave nothing to listen on");
+        return HUB_OPTIONS_BAD;
+    }
+    return HUB_OPTIONS_RUN;
 }
 
 static int row_set(const struct row *row, const char *value)
 {
-	uint64_t number = 0;
+    uint64_t number = 0;
 
-	switch (row->kind) {
-	case TEXT:
-		*(const char **)row->to = value;
-		return *value ? 0 : -EINVAL;
-	case FLAG:
-		*(bool *)row->to = true;
-		return 0;
-	case REPEAT:
-		return repeat_add(row, value);
-	case PORT:
-		if (number_read(value, UINT16_MAX, &number) < 0)
-			return -EINVAL;
-		*(uint16_t *)row->to = (uint16_t)number;
-		return 0;
-	case BYTES:
-		if (number_read(value, (uint64_t)1 << 40, (uint64_t *)row->to) < 0)
-			return -EINVAL;
-		return *(uint64_t *)row->to > 0 ? 0 : -EINVAL;
-	case COUNT:
-		if (number_read(value, 100000, &number) < 0 || number == 0)
-			return -EINVAL;
-		*(uint32_t *)row->to = (uint32_t)number;
-		return 0;
-	case MS:
-		if (number_read(value, UINT32_MAX, &number) < 0)
-			return -EINVAL;
-		*(int64_t *)row->to = (int64_t)number;
-		return 0;
-	}
-	return -EINVAL;
+    switch (row->kind) {
+    case TEXT:
+        *(const char **)row->to = value;
+        return *value ? 0 : -EINVAL;
+    case FLAG:
+        *(bool *)row->to = true;
+        return 0;
+    case REPEAT:
+        return repeat_add(row, value);
+    case PORT:
+        if (number_read(value, UINT16_MAX, &number) < 0)
+            return -EINVAL;
+        *(uint16_t *)row->to = (uint16_t)number;
+        return 0;
+    case BYTES:
+        if (number_read(value, (uint64_t)1 << 40, (uint64_t *)row->to) < 0)
+            return -EINVAL;
+        return *(uint64_t *)row->to > 0 ? 0 : -EINVAL;
+    case COUNT:
+        if (number_read(value, 100000, &number) < 0 || number == 0)
+            return -EINVAL;
+        *(uint32_t *)row->to = (uint32_t)number;
+        return 0;
+    case MS:
+        if (number_read(value, UINT32_MAX, &number) < 0)
+            return -EINVAL;
+        *(int64_t *)row->to = (int64_t)number;
+        return 0;
+    }
+    return -EINVAL;
 }
 
 /* Decimal, with K, M or G for powers of 1024. */
 static int number_read(const char *text, uint64_t limit, uint64_t *number)
 {
-	char *end;
-	unsigned shift;
+    char *end;
+    unsigned shift;
 
-	errno = 0;
-	unsigned long long v = strtoull(text, &end, 10);
-	shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
-	if (errno || end == text || *text == '-' || end[shift > 0] || v > limit >> shift)
-		return -EINVAL;
-	*number = (uint64_t)v << shift;
-	return 0;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+    if (errno || end == text || *text == '-' || end[shift > 0] || v > limit >> shift)
+        return -EINVAL;
+    *number = (uint64_t)v << shift;
+    return 0;
 }
 
 static int repeat_add(const struct row *row, const char *value)
 {
-	unsigned *count = row->to;
+    unsigned *count = row->to;
 
-	if (*count == HUB_REPEAT_MAX || !*value)
-		return -EINVAL;
-	row->list[(*count)++] = value;
-	return 0;
+    if (*count == HUB_REPEAT_MAX || !*value)
+        return -EINVAL;
+    row->list[(*count)++] = value;
+    return 0;
 }
 
 static void defaults(struct hub_options *o)
 {
-	*o = (struct hub_options){ .listen = "127.0.0.1", .amqp_port = 5672, .amqps_port = 5671, .policy = "RootManageSharedAccessKey",
-				   .message_bytes_max = 1 << 20, .store_bytes_max = 1 << 30, .credit = 300, .idle_timeout_ms = 240000, .token_wait_ms = 20000 };
+    *o = (struct hub_options){.listen = "127.0.0.1",
+                              .amqp_port = 5672,
+                              .amqps_port = 5671,
+                              .policy = "RootManageSharedAccessKey",
+                              .message_bytes_max = 1 << 20,
+                              .store_bytes_max = 1 << 30,
+                              .credit = 300,
+                              .idle_timeout_ms = 240000,
+                              .token_wait_ms = 20000};
 }

@@ -9,15 +9,15 @@
 enum { HUB_REPEAT_MAX = 64 };
 
 struct hub_options {
-	const char *listen;
-	uint16_t amqp_port, amqps_port;
-	bool no_tls, no_plain, sink, emulator;
-	const char *cert, *key, *state_dir, *policy, *key_file, *ports_file, *store_file, *stats_file, *dump;
-	const char *names[HUB_REPEAT_MAX], *hubs[HUB_REPEAT_MAX], *faults[HUB_REPEAT_MAX];
-	unsigned name_count, hub_count, fault_count;
-	uint64_t message_bytes_max, store_bytes_max;
-	uint32_t credit;
-	int64_t disposition_delay_ms, idle_timeout_ms, token_wait_ms;
+    const char *listen;
+    uint16_t amqp_port, amqps_port;
+    bool no_tls, no_plain, sink, emulator;
+    const char *cert, *key, *state_dir, *policy, *key_file, *ports_file, *store_file, *stats_file, *dump;
+    const char *names[HUB_REPEAT_MAX], *hubs[HUB_REPEAT_MAX], *faults[HUB_REPEAT_MAX];
+    unsigned name_count, hub_count, fault_count;
+    uint64_t message_bytes_max, store_bytes_max;
+    uint32_t credit;
+    int64_t disposition_delay_ms, idle_timeout_ms, token_wait_ms;
 };
 
 enum hub_options_result { HUB_OPTIONS_RUN, HUB_OPTIONS_HELP, HUB_OPTIONS_BAD };

@@ -12,19 +12,19 @@ enum { HUB_POLICIES_MAX = 16, HUB_KEY_MAX = 256, HUB_TOKEN_MAX = 8192 };
 
 /* A policy may be listed twice with two keys, like the primary and secondary key of the service. */
 struct hub_policy {
-	char name[HUB_NAME_MAX];
-	char key[HUB_KEY_MAX];
+    char name[HUB_NAME_MAX];
+    char key[HUB_KEY_MAX];
 };
 
 struct hub_policies {
-	struct hub_policy at[HUB_POLICIES_MAX];
-	unsigned count;
+    struct hub_policy at[HUB_POLICIES_MAX];
+    unsigned count;
 };
 
 /* What a verified token allows. */
 struct hub_claim {
-	struct hub_address resource;
-	int64_t expiry_s;
+    struct hub_address resource;
+    int64_t expiry_s;
 };
 
 /* Adds a policy. 0, or -EINVAL: empty or too long, -ENOSPC: too many. */

@@ -9,7 +9,8 @@
 int hub_session_begin(struct hub_conn *c, uint16_t channel, const struct hub_fields *f, struct hub_error *why);
 
 /* Takes a frame of a session that has begun; `after` as of hub_link_transfer. 0, or -EPROTO: close with `why`. */
-int hub_session_frame(struct hub_session *s, uint64_t code, const struct hub_fields *f, struct hub_in payload, enum hub_after *after, struct hub_error *why);
+int hub_session_frame(struct hub_session *s, uint64_t code, const struct hub_fields *f, struct hub_in payload, enum hub_after *after,
+                      struct hub_error *why);
 
 /* Sends what waits on its links. */
 void hub_session_pump(struct hub_session *s);

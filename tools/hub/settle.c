@@ -5,10 +5,10 @@
 
 /* In front of each frame in conn->delayed. */
 struct delayed {
-	int64_t due_ms;
-	uint64_t session_id;
-	uint32_t len;
-	uint16_t channel;
+    int64_t due_ms;
+    uint64_t session_id;
+    uint32_t len;
+    uint16_t channel;
 };
 
 static void accepted_put(struct hub_session *s);
@@ -17,81 +17,83 @@ static void put_delayed(struct hub_session *s, const struct hub_disposition *d);
 
 void hub_settle_accept(struct hub_session *s, uint32_t delivery_id)
 {
-	if (s->has_accepted && delivery_id == s->accepted_last + 1) {
-		s->accepted_last = delivery_id;
-		return;
-	}
-	accepted_put(s);
-	s->has_accepted = true;
-	s->accepted_first = s->accepted_last = delivery_id;
+    if (s->has_accepted && delivery_id == s->accepted_last + 1) {
+        s->accepted_last = delivery_id;
+        return;
+    }
+    accepted_put(s);
+    s->has_accepted = true;
+    s->accepted_first = s->accepted_last = delivery_id;
 }
 
 void hub_settle(struct hub_session *s, uint32_t delivery_id, enum hub_outcome outcome, const struct hub_error *error)
 {
-	accepted_put(s);
-	put(s, &(struct hub_disposition){ .receiver = true, .first = delivery_id, .last = delivery_id, .outcome = outcome, .error = error });
+    accepted_put(s);
+    put(s, &(struct hub_disposition){.receiver = true, .first = delivery_id, .last = delivery_id, .outcome = outcome, .error = error});
 }
 
 void hub_settle_flush(struct hub_conn *c)
 {
-	for (unsigned i = 0; i <= HUB_CHANNEL_MAX; i++) {
-		if (c->sessions[i])
-			accepted_put(c->sessions[i]);
-	}
+    for (unsigned i = 0; i <= HUB_CHANNEL_MAX; i++) {
+        if (c->sessions[i])
+            accepted_put(c->sessions[i]);
+    }
 }
 
 void hub_settle_due(struct hub_conn *c)
 {
-	struct delayed d;
+    struct delayed d;
 
-	while (hub_buf_used(&c->delayed) > 0) {
-		memcpy(&d, c->delayed.data + c->delayed.head, sizeof(d));
-		if (d.due_ms > c->broker->now_mono_ms)
-			return;
-		struct hub_session *s = c->sessions[d.channel];
-		if (s && s->id == d.session_id && !s->ending)
-			hub_buf_put(&c->out, c->delayed.data + c->delayed.head + sizeof(d), d.len);
-		hub_buf_take(&c->delayed, sizeof(d) + d.len);
-	}
+    while (hub_buf_used(&c->delayed) > 0) {
+        memcpy(&d, c->delayed.data + c->delayed.head, sizeof(d));
+        if (d.due_ms > c->broker->now_mono_ms)
+            return;
+        struct hub_session *s = c->sessions[d.channel];
+        if (s && s->id == d.session_id && !s->ending)
+            hub_buf_put(&c->out, c->delayed.data + c->delayed.head + sizeof(d), d.len);
+        hub_buf_take(&c->delayed, sizeof(d) + d.len);
+    }
 }
 
 int64_t hub_settle_next_ms(const struct hub_conn *c)
 {
-	struct delayed d;
+    struct delayed d;
 
-	if (hub_buf_used(&c->delayed) == 0)
-		return INT64_MAX;
-	memcpy(&d, c->delayed.data + c->delayed.head, sizeof(d));
-	return d.due_ms;
+    if (hub_buf_used(&c->delayed) == 0)
+        return INT64_MAX;
+    memcpy(&d, c->delayed.data + c->delayed.head, sizeof(d));
+    return d.due_ms;
 }
 
 static void accepted_put(struct hub_session *s)
 {
-	if (!s->has_accepted)
-		return;
-	s->has_accepted = false;
-	put(s, &(struct hub_disposition){ .receiver = true, .first = s->accepted_first, .last = s->accepted_last, .outcome = HUB_OUTCOME_ACCEPTED });
+    if (!s->has_accepted)
+        return;
+    s->has_accepted = false;
+    put(s,
+        &(struct hub_disposition){.receiver = true, .first = s->accepted_first, .last = s->accepted_last, .outcome = HUB_OUTCOME_ACCEPTED});
 }
 
 static void put(struct hub_session *s, const struct hub_disposition *d)
 {
-	if (s->ending)
-		return;
-	if (s->conn->limits->disposition_delay_ms > 0)
-		put_delayed(s, d);
-	else
-		hub_put_disposition(&s->conn->out, s->channel, d);
+    if (s->ending)
+        return;
+    if (s->conn->limits->disposition_delay_ms > 0)
+        put_delayed(s, d);
+    else
+        hub_put_disposition(&s->conn->out, s->channel, d);
 }
 
 static void put_delayed(struct hub_session *s, const struct hub_disposition *d)
 {
-	struct hub_buf *b = &s->conn->delayed;
-	struct delayed head = { .due_ms = s->conn->broker->now_mono_ms + s->conn->limits->disposition_delay_ms, .session_id = s->id, .channel = s->channel };
+    struct hub_buf *b = &s->conn->delayed;
+    struct delayed head = {
+        .due_ms = s->conn->broker->now_mono_ms + s->conn->limits->disposition_delay_ms, .session_id = s->id, .channel = s->channel};
 
-	hub_buf_pack(b);
-	size_t place = b->len;
-	hub_buf_put(b, &head, sizeof(head));
-	hub_put_disposition(b, s->channel, d);
-	head.len = (uint32_t)(b->len - place - sizeof(head));
-	memcpy(b->data + place, &head, sizeof(head));
+    hub_buf_pack(b);
+    size_t place = b->len;
+    hub_buf_put(b, &head, sizeof(head));
+    hub_put_disposition(b, s->channel, d);
+    head.len = (uint32_t)(b->len - place - sizeof(head));
+    memcpy(b->data + place, &head, sizeof(head));
 }

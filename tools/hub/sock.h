@@ -9,9 +9,9 @@
 #include <sys/types.h>
 
 struct hub_sock {
-	int fd;
-	SSL *ssl;         /* NULL: plain */
-	bool wants_write; /* TLS cannot go on before the socket takes bytes */
+    int fd;
+    SSL *ssl;         /* NULL: plain */
+    bool wants_write; /* TLS cannot go on before the socket takes bytes */
 };
 
 /* Takes over an accepted descriptor; TLS when ctx is not NULL. 0 or a negative errno (the descriptor is then closed). */

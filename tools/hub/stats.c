@@ -16,84 +16,86 @@ static cJSON *entity_json(const struct hub_entity *e);
 
 void hub_stats_print(const struct hub_broker *b, FILE *to)
 {
-	for (unsigned i = 0; i < b->entity_count; i++) {
-		const struct hub_entity *e = b->entities[i];
-		struct hub_counts sum = { 0 };
-		for (uint32_t k = 0; k < e->partition_count; k++) {
-			if (e->partitions[k].counts.batches > 0 || e->partition_count <= 32)
-				counts_print(to, e->name, e->partitions[k].id, &e->partitions[k].counts);
-			counts_add(&sum, &e->partitions[k].counts);
-		}
-		counts_print(to, e->name, "all", &sum);
-	}
-	fprintf(to, "total connections=%llu rejected=%llu released=%llu tokens_refused=%llu\n", (unsigned long long)b->connections,
-		(unsigned long long)b->rejected, (unsigned long long)b->released, (unsigned long long)b->tokens_refused);
-	fflush(to);
+    for (unsigned i = 0; i < b->entity_count; i++) {
+        const struct hub_entity *e = b->entities[i];
+        struct hub_counts sum = {0};
+        for (uint32_t k = 0; k < e->partition_count; k++) {
+            if (e->partitions[k].counts.batches > 0 || e->partition_count <= 32)
+                counts_print(to, e->name, e->partitions[k].id, &e->partitions[k].counts);
+            counts_add(&sum, &e->partitions[k].counts);
+        }
+        counts_print(to, e->name, "all", &sum);
+    }
+    fprintf(to, "total connections=%llu rejected=%llu released=%llu tokens_refused=%llu\n", (unsigned long long)b->connections,
+            (unsigned long long)b->rejected, (unsigned long long)b->released, (unsigned long long)b->tokens_refused);
+    fflush(to);
 }
 
 int hub_stats_write(const struct hub_broker *b, const char *path)
 {
-	cJSON *root = cJSON_CreateObject(), *hubs = cJSON_AddArrayToObject(root, "hubs");
+    cJSON *root = cJSON_CreateObject(), *hubs = cJSON_AddArrayToObject(root, "hubs");
 
-	for (unsigned i = 0; i < b->entity_count; i++)
-		cJSON_AddItemToArray(hubs, entity_json(b->entities[i]));
-	cJSON_AddNumberToObject(root, "connections", (double)b->connections);
-	cJSON_AddNumberToObject(root, "rejected", (double)b->rejected);
-	cJSON_AddNumberToObject(root, "released", (double)b->released);
-	cJSON_AddNumberToObject(root, "tokens_refused", (double)b->tokens_refused);
-	char *text = cJSON_Print(root);
-	int rc = text ? hub_state_write_file(path, text) : -ENOMEM;
-	free(text);
-	cJSON_Delete(root);
-	return rc;
+    for (unsigned i = 0; i < b->entity_count; i++)
+        cJSON_AddItemToArray(hubs, entity_json(b->entities[i]));
+    cJSON_AddNumberToObject(root, "connections", (double)b->connections);
+    cJSON_AddNumberToObject(root, "rejected", (double)b->rejected);
+    cJSON_AddNumberToObject(root, "released", (double)b->released);
+    cJSON_AddNumberToObject(root, "tokens_refused", (double)b->tokens_refused);
+    char *text = cJSON_Print(root);
+    int rc = text ? hub_state_write_file(path, text) : -ENOMEM;
+    free(text);
+    cJSON_Delete(root);
+    return rc;
 }
 
 static void counts_add(struct hub_counts *sum, const struct hub_counts *c)
 {
-	sum->events += c->events;
-	sum->batches += c->batches;
-	sum->bytes += c->bytes;
-	sum->dropped_events += c->dropped_events;
-	if (c->batch_events_max > sum->batch_events_max)
-		sum->batch_events_max = c->batch_events_max;
+    sum->events += c->events;
+    sum->batches += c->batches;
+    sum->bytes += c->bytes;
+    sum->dropped_events += c->dropped_events;
+    if (c->batch_events_max > sum->batch_events_max)
+        sum->batch_events_max = c->batch_events_max;
 }
 
 static void counts_print(FILE *to, const char *hub, const char *partition, const struct hub_counts *c)
 {
-	fprintf(to, "hub=%s partition=%s events=%llu batches=%llu bytes=%llu events_per_batch_mean=%.1f events_per_batch_max=%llu dropped_events=%llu\n", hub,
-		partition, (unsigned long long)c->events, (unsigned long long)c->batches, (unsigned long long)c->bytes, mean(c),
-		(unsigned long long)c->batch_events_max, (unsigned long long)c->dropped_events);
+    fprintf(to,
+            "hub=%s partition=%s events=%llu batches=%llu bytes=%llu events_per_batch_mean=%.1f events_per_batch_max=%llu "
+            "dropped_events=%llu\n",
+            hub, partition, (unsigned long long)c->events, (unsigned long long)c->batches, (unsigned long long)c->bytes, mean(c),
+            (unsigned long long)c->batch_events_max, (unsigned long long)c->dropped_events);
 }
 
 static void counts_json(cJSON *to, const struct hub_counts *c)
 {
-	cJSON_AddNumberToObject(to, "events", (double)c->events);
-	cJSON_AddNumberToObject(to, "batches", (double)c->batches);
-	cJSON_AddNumberToObject(to, "bytes", (double)c->bytes);
-	cJSON_AddNumberToObject(to, "events_per_batch_mean", mean(c));
-	cJSON_AddNumberToObject(to, "events_per_batch_max", (double)c->batch_events_max);
-	cJSON_AddNumberToObject(to, "dropped_events", (double)c->dropped_events);
+    cJSON_AddNumberToObject(to, "events", (double)c->events);
+    cJSON_AddNumberToObject(to, "batches", (double)c->batches);
+    cJSON_AddNumberToObject(to, "bytes", (double)c->bytes);
+    cJSON_AddNumberToObject(to, "events_per_batch_mean", mean(c));
+    cJSON_AddNumberToObject(to, "events_per_batch_max", (double)c->batch_events_max);
+    cJSON_AddNumberToObject(to, "dropped_events", (double)c->dropped_events);
 }
 
 static double mean(const struct hub_counts *c)
 {
-	return c->batches ? (double)c->events / (double)c->batches : 0;
+    return c->batches ? (double)c->events / (double)c->batches : 0;
 }
 
 static cJSON *entity_json(const struct hub_entity *e)
 {
-	cJSON *hub = cJSON_CreateObject(), *partitions = cJSON_CreateArray();
-	struct hub_counts sum = { 0 };
+    cJSON *hub = cJSON_CreateObject(), *partitions = cJSON_CreateArray();
+    struct hub_counts sum = {0};
 
-	for (uint32_t k = 0; k < e->partition_count; k++) {
-		cJSON *p = cJSON_CreateObject();
-		cJSON_AddStringToObject(p, "id", e->partitions[k].id);
-		counts_json(p, &e->partitions[k].counts);
-		cJSON_AddItemToArray(partitions, p);
-		counts_add(&sum, &e->partitions[k].counts);
-	}
-	cJSON_AddStringToObject(hub, "name", e->name);
-	counts_json(hub, &sum);
-	cJSON_AddItemToObject(hub, "partitions", partitions);
-	return hub;
+    for (uint32_t k = 0; k < e->partition_count; k++) {
+        cJSON *p = cJSON_CreateObject();
+        cJSON_AddStringToObject(p, "id", e->partitions[k].id);
+        counts_json(p, &e->partitions[k].counts);
+        cJSON_AddItemToArray(partitions, p);
+        counts_add(&sum, &e->partitions[k].counts);
+    }
+    cJSON_AddStringToObject(hub, "name", e->name);
+    counts_json(hub, &sum);
+    cJSON_AddItemToObject(hub, "partitions", partitions);
+    return hub;
 }

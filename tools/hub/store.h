@@ -7,43 +7,43 @@
 #include <stdint.h>
 
 struct hub_segment {
-	uint8_t *bytes;
-	size_t len, cap;
-	int64_t first_seq, first_time_ms;
-	uint64_t first_offset;
-	uint32_t event_count;
+    uint8_t *bytes;
+    size_t len, cap;
+    int64_t first_seq, first_time_ms;
+    uint64_t first_offset;
+    uint32_t event_count;
 };
 
 /* Zero-initialised is empty. Sequence numbers begin at 0; an offset is the position of an event among all bytes stored. */
 struct hub_log {
-	struct hub_segment *segments;
-	uint32_t segment_count, segment_cap;
-	uint64_t first_no; /* number of segments[0] among all there ever were */
-	int64_t next_seq, last_time_ms;
-	uint64_t next_offset, last_offset;
+    struct hub_segment *segments;
+    uint32_t segment_count, segment_cap;
+    uint64_t first_no; /* number of segments[0] among all there ever were */
+    int64_t next_seq, last_time_ms;
+    uint64_t next_offset, last_offset;
 };
 
 /* One stored event; points into a segment, valid until something is dropped. */
 struct hub_record {
-	int64_t seq, time_ms;
-	uint64_t offset;
-	const uint8_t *key, *event;
-	uint32_t key_len, event_len;
+    int64_t seq, time_ms;
+    uint64_t offset;
+    const uint8_t *key, *event;
+    uint32_t key_len, event_len;
 };
 
 /* A reader's place. */
 struct hub_cursor {
-	uint64_t segment_no;
-	size_t pos;
+    uint64_t segment_no;
+    size_t pos;
 };
 
 enum hub_start { HUB_START_OFFSET, HUB_START_SEQUENCE, HUB_START_TIME, HUB_START_LATEST };
 
 /* Where to begin: behind the value, or at it when inclusive. */
 struct hub_position {
-	enum hub_start start;
-	int64_t value;
-	bool inclusive;
+    enum hub_start start;
+    int64_t value;
+    bool inclusive;
 };
 
 /* Bytes of memory an event will take; 0 when it fits into the last segment. */

@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 struct hub_storefile {
-	int fd;
-	struct hub_buf pending;
+    int fd;
+    struct hub_buf pending;
 };
 
 /* Opens or creates the file and leaves the write position behind its last whole record. 0 or a negative errno; -EILSEQ: not such a file. */
@@ -35,15 +35,15 @@ int hub_storefile_close(struct hub_storefile *f);
 
 /* A file being read from its beginning. */
 struct hub_storereader {
-	int fd;
-	struct hub_buf in;
-	uint64_t whole_len; /* bytes of the file up to the end of the last record that was read */
+    int fd;
+    struct hub_buf in;
+    uint64_t whole_len; /* bytes of the file up to the end of the last record that was read */
 };
 
 struct hub_storerecord {
-	char hub[257];
-	uint32_t partition;
-	struct hub_record record;
+    char hub[257];
+    uint32_t partition;
+    struct hub_record record;
 };
 
 /* 0 or a negative errno; -EILSEQ: not such a file. */
