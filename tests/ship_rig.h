@@ -1,0 +1,162 @@
+/* Real processes for end-to-end programs: a hub and a shipper in a directory of their own, started, killed and started again. Plain asserts. */
+#ifndef TESTS_SHIP_RIG_H
+#define TESTS_SHIP_RIG_H
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct ship_rig {
+    char dir[64];    /* of all files; the rings lie in dir/r */
+    char build[512];
+    pid_t hub;
+    pid_t shipper;
+    char ca[256];
+    char connection[256];
+};
+
+static inline void rig_path(const struct ship_rig *rig, const char *name, char to[160]) { snprintf(to, 160, "%.60s/%.60s", rig->dir, name); }
+
+static inline int64_t rig_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static inline void rig_pause_ms(int64_t ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+/* Starts a program with its output appended to dir/NAME.log; dies with us. */
+static inline pid_t rig_spawn(const struct ship_rig *rig, const char *name, char *const argv[], int out_fd)
+{
+    char log[160];
+    pid_t parent = getpid(), pid = fork();
+    assert(pid >= 0);
+    if (pid > 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    snprintf(log, sizeof log, "%.60s/%.40s.log", rig->dir, name);
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(out_fd >= 0 ? out_fd : fd, 1);
+    dup2(fd, 2);
+    execv(argv[0], argv);
+    fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+}
+
+/* A hub on ports of the kernel's choice with `spec` (NAME:PARTITIONS), storing into dir/store. Further options may follow, NULL-terminated. */
+static inline void rig_open(struct ship_rig *rig, const char *spec, const char *const *more)
+{
+    char program[600], state[160], store[160], line[1024] = "";
+    const char *build = getenv("EHRING_BUILD");
+    int ready[2];
+    *rig = (struct ship_rig){0};
+    signal(SIGPIPE, SIG_IGN);
+    snprintf(rig->build, sizeof rig->build, "%s", build ? build : "build");
+    snprintf(rig->dir, sizeof rig->dir, "/dev/shm/ehring-test-XXXXXX");
+    assert(mkdtemp(rig->dir));
+    snprintf(program, sizeof program, "%s/ehring-hub", rig->build);
+    rig_path(rig, "hub", state);
+    rig_path(rig, "store", store);
+    char *argv[32] = {program, "--amqp-port", "0", "--amqps-port", "0", "--state-dir", state, "--store-file", store, "--hub", (char *)(uintptr_t)spec};
+    for (int i = 11; more && *more && i < 31; i++, more++)
+        argv[i] = (char *)(uintptr_t)*more;
+    assert(pipe(ready) == 0);
+    rig->hub = rig_spawn(rig, "hub", argv, ready[1]);
+    close(ready[1]);
+    for (size_t len = 0; len < sizeof line - 1 && !strchr(line, '\n'); len++)
+        if (read(ready[0], line + len, 1) != 1)
+            break;
+    if (strncmp(line, "ready ", 6) != 0) {
+        fprintf(stderr, "the hub is not ready: %s\n", line);
+        exit(1);
+    }
+    /* the descriptor stays open: the hub prints its summary there at the end */
+    sscanf(strstr(line, "ca=") + 3, "%255s", rig->ca);
+    sscanf(strstr(line, "connection_string_file=") + 23, "%255s", rig->connection);
+}
+
+/* Starts the shipper for stream `stream` into hub `hub`. `net`: auto, uring or epoll. `more`: further lines of the stream's section. */
+static inline void rig_ship(struct ship_rig *rig, const char *stream, const char *hub, int workers, const char *net, const char *more)
+{
+    char program[600], config[160], log_env[32] = "info";
+    rig_path(rig, "shipper.conf", config);
+    FILE *to = fopen(config, "w");
+    assert(to);
+    fprintf(to, "[shipper]\nrings = %s/r\nworkers = %d\nnet = %s\nlog_level = %s\n[stream %s]\nhub = %s\nconnection_string = ${file:%s}\nca_file = %s\n%s\n", rig->dir,
+            workers, net, log_env, stream, hub, rig->connection, rig->ca, more ? more : "");
+    fclose(to);
+    snprintf(program, sizeof program, "%s/ehring-shipper", rig->build);
+    rig->shipper = rig_spawn(rig, "shipper", (char *[]){program, "--config", config, NULL}, -1);
+}
+
+/* Sends a signal and waits. Returns the wait status. */
+static inline int rig_end(pid_t *pid, int number)
+{
+    int status = 0;
+    kill(*pid, number);
+    assert(waitpid(*pid, &status, 0) == *pid);
+    *pid = 0;
+    return status;
+}
+
+static inline int rig_ring_count(const struct ship_rig *rig, const char *stream)
+{
+    char path[200];
+    int count = 0;
+    snprintf(path, sizeof path, "%s/r/%s", rig->dir, stream);
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        count += strlen(entry->d_name) > 5 && strcmp(entry->d_name + strlen(entry->d_name) - 5, ".ring") == 0;
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+/* Waits until the shipper has drained and removed every ring of dead producers. false: not within the time. */
+static inline bool rig_wait_drained(const struct ship_rig *rig, const char *stream, int64_t wait_ms)
+{
+    for (int64_t end_ms = rig_now_ms() + wait_ms; rig_now_ms() < end_ms; rig_pause_ms(50))
+        if (rig_ring_count(rig, stream) == 0)
+            return true;
+    return false;
+}
+
+static inline void rig_show_log(const struct ship_rig *rig, const char *name)
+{
+    char command[300];
+    snprintf(command, sizeof command, "tail -n 40 %s/%s.log >&2", rig->dir, name);
+    if (system(command) != 0)
+        fprintf(stderr, "no log %s\n", name);
+}
+
+static inline void rig_close(struct ship_rig *rig)
+{
+    char command[200];
+    if (rig->shipper)
+        rig_end(&rig->shipper, SIGKILL);
+    if (rig->hub)
+        rig_end(&rig->hub, SIGTERM);
+    snprintf(command, sizeof command, "rm -rf %s", rig->dir);
+    if (system(command) != 0)
+        fprintf(stderr, "left behind: %s\n", rig->dir);
+}
+
+#endif

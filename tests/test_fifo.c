@@ -1,0 +1,93 @@
+/* Lists of positions in chunks of one pool, the table of batches under way, and the backoff. */
+#include <criterion/criterion.h>
+
+#include "shipper/backoff.h"
+#include "shipper/clock.h"
+#include "shipper/fifo.h"
+#include "shipper/inflight.h"
+
+static void push_many(struct fifo *fifo, struct fifo_pool *pool, uint32_t from, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        cr_assert(fifo_push(fifo, pool, (struct fifo_entry){.pos = from + i}));
+}
+
+Test(fifo, keeps_order_over_many_chunks)
+{
+    struct fifo_pool pool;
+    struct fifo fifo = {0};
+    uint64_t expected = 0;
+    cr_assert_eq(fifo_pool_open(&pool, 16), 0);
+    push_many(&fifo, &pool, 0, 3 * FIFO_CHUNK_ENTRIES + 7);
+    fifo_pop(&fifo, &pool, FIFO_CHUNK_ENTRIES + 1);
+    push_many(&fifo, &pool, 3 * FIFO_CHUNK_ENTRIES + 7, 20);
+    struct fifo_cursor cursor = fifo_first(&fifo);
+    expected = FIFO_CHUNK_ENTRIES + 1;
+    for (const struct fifo_entry *entry; (entry = fifo_next(&cursor)); expected++)
+        cr_assert_eq(entry->pos, expected);
+    cr_assert_eq(expected, 3 * FIFO_CHUNK_ENTRIES + 27);
+    fifo_pool_close(&pool);
+}
+
+Test(fifo, refuses_when_the_pool_is_used_up_and_gives_every_chunk_back)
+{
+    struct fifo_pool pool;
+    struct fifo fifo = {0}, other = {0};
+    cr_assert_eq(fifo_pool_open(&pool, 2), 0);
+    push_many(&fifo, &pool, 0, 2 * FIFO_CHUNK_ENTRIES);
+    cr_assert_not(fifo_push(&fifo, &pool, (struct fifo_entry){0}));
+    cr_assert_not(fifo_push(&other, &pool, (struct fifo_entry){0}));
+    cr_assert_eq(fifo.count, 2 * FIFO_CHUNK_ENTRIES);
+    fifo_pop(&fifo, &pool, fifo.count);
+    cr_assert_eq(pool.free_count, 2);
+    push_many(&other, &pool, 0, 2 * FIFO_CHUNK_ENTRIES);
+    fifo_pop(&other, &pool, FIFO_CHUNK_ENTRIES);
+    push_many(&fifo, &pool, 0, 1);
+    fifo_pool_close(&pool);
+}
+
+Test(inflight, finds_a_batch_by_its_tag_and_not_by_an_older_one_of_the_same_slot)
+{
+    struct inflight inflight;
+    cr_assert_eq(inflight_open(&inflight), 0);
+    struct inflight_batch *first = inflight_begin(&inflight);
+    uint64_t old_tag = first->tag;
+    cr_assert_eq(inflight_find(&inflight, old_tag), first);
+    inflight_end(&inflight, first);
+    cr_assert_null(inflight_find(&inflight, old_tag));
+    for (uint32_t i = 0; i < INFLIGHT_BATCHES_MAX; i++)
+        cr_assert_not_null(inflight_begin(&inflight));
+    cr_assert_null(inflight_begin(&inflight), "the table is full");
+    cr_assert_null(inflight_find(&inflight, old_tag), "a late settlement must not meet another batch");
+    cr_assert_null(inflight_find(&inflight, 0));
+    inflight_close(&inflight);
+}
+
+Test(inflight, hands_out_a_bounded_number_of_buffers)
+{
+    struct inflight inflight;
+    cr_assert_eq(inflight_open(&inflight), 0);
+    for (uint32_t i = 0; i < INFLIGHT_BUFFERS_MAX; i++)
+        cr_assert_geq(inflight_buffer_take(&inflight, 1000), 0);
+    cr_assert_lt(inflight_buffer_take(&inflight, 1000), 0);
+    inflight_buffer_give(&inflight, 2);
+    int again = inflight_buffer_take(&inflight, 100000);
+    cr_assert_eq(again, 2);
+    cr_assert_geq(inflight.buffer[again].cap, 100000);
+    inflight_close(&inflight);
+}
+
+Test(backoff, grows_to_its_cap_with_jitter_and_never_hammers)
+{
+    int64_t largest = 0, different = 0, last = -1;
+    for (int i = 0; i < 2000; i++) {
+        int64_t first = backoff_wait_ns(1, 800, 60), late = backoff_wait_ns(40, 800, 60);
+        cr_assert(first >= 400 * CLOCK_NS_PER_MS && first <= 800 * CLOCK_NS_PER_MS);
+        cr_assert(late >= 400 * CLOCK_NS_PER_MS && late <= 60 * CLOCK_NS_PER_SECOND);
+        largest = late > largest ? late : largest;
+        different += late != last;
+        last = late;
+    }
+    cr_assert_gt(largest, 50 * CLOCK_NS_PER_SECOND);
+    cr_assert_gt(different, 1000);
+}
