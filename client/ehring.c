@@ -7,20 +7,20 @@
 
 #define PARTS_MAX 1024
 
-static int send_keyed(struct ehring *ring, const void *data, size_t len, const char *key);
+static int send_slowly(struct ehring *ring, const void *data, size_t len, const char *key);
 static int parts_len(const struct iovec *parts, int part_count, size_t *len);
 static void parts_copy(uint8_t *to, const struct iovec *parts, int part_count);
 
+/* The plain event's way is short: a few comparisons, then the writer. All that is not plain is looked at again in send_slowly. */
 int ehring_send(struct ehring *ring, const void *data, size_t len, const char *key)
 {
-    struct ring_shape shape = {0};
-    int err = handle_check(ring);
+    int err;
 
-    if (__builtin_expect(err != 0, 0))
-        return ring ? handle_refuse(ring, err) : err;
-    if (key)
-        return send_keyed(ring, data, len, key);
-    return handle_put(ring, &shape, data, len);
+    if (__builtin_expect(!ring || key || !data || ring->reserved || len > ring_words_limit(&ring->words), 0))
+        return send_slowly(ring, data, len, key);
+    ring->plain.payload_len = (uint32_t)len;
+    err = ring_writer_put(ring->writer, &ring->plain, data);
+    return __builtin_expect(err == 0, 1) ? 0 : handle_put_slowly(ring, &ring->plain, data, err);
 }
 
 int ehring_send_text(struct ehring *ring, const char *text, const char *key)
@@ -46,12 +46,16 @@ int ehring_sendv(struct ehring *ring, const struct iovec *parts, int part_count,
     return ehring_commit(ring, len);
 }
 
-static int send_keyed(struct ehring *ring, const void *data, size_t len, const char *key)
+static __attribute__((noinline)) int send_slowly(struct ehring *ring, const void *data, size_t len, const char *key)
 {
     struct ring_shape shape = {0};
-    int err = event_key(key, 0, &shape);
+    int err = handle_check(ring);
 
-    return err ? handle_refuse(ring, err) : handle_put(ring, &shape, data, len);
+    if (!err && key)
+        err = event_key(key, 0, &shape);
+    if (err)
+        return ring ? handle_refuse(ring, err) : err;
+    return handle_put(ring, &shape, data, len);
 }
 
 static int parts_len(const struct iovec *parts, int part_count, size_t *len)

@@ -3,8 +3,6 @@
 
 #include "ehring_internal.h"
 
-static int put_slowly(struct ehring *ring, const struct ring_shape *shape, const void *data, int err);
-
 int handle_refuse(struct ehring *ring, int code)
 {
     if (code == EHRING_E_FORKED || !ring_writer_alive(ring->writer))
@@ -22,13 +20,8 @@ int handle_alive(const struct ehring *ring)
 
 int handle_size(const struct ehring *ring, struct ring_shape *shape, size_t len)
 {
-    uint32_t limit, around = 2 * shape->key_len + shape->meta_len;
+    uint32_t limit = ring_words_limit(&ring->words), around = 2 * shape->key_len + shape->meta_len;
 
-    if (__builtin_expect(!ring_writer_alive(ring->writer), 0)) /* the limit lies in the ring, which a child does not have */
-        return EHRING_E_FORKED;
-    limit = ring_writer_event_bytes_max(ring->writer);
-    if (limit == 0)
-        limit = RING_EVENT_BYTES_MAX_UNTOLD;
     if (__builtin_expect(around > limit || len > limit - around, 0))
         return EHRING_E_EVENT_TOO_LARGE;
     shape->payload_len = (uint32_t)len;
@@ -47,7 +40,20 @@ int handle_put(struct ehring *ring, struct ring_shape *shape, const void *data, 
         data = "";
     }
     err = ring_writer_put(ring->writer, shape, data);
-    return __builtin_expect(err == 0, 1) ? 0 : put_slowly(ring, shape, data, err);
+    return __builtin_expect(err == 0, 1) ? 0 : handle_put_slowly(ring, shape, data, err);
+}
+
+int handle_put_slowly(struct ehring *ring, const struct ring_shape *shape, const void *data, int err)
+{
+    struct handle_wait wait = {0};
+
+    while (err != 0) {
+        int code = handle_no_room(ring, shape, err, &wait);
+        if (code != 0)
+            return handle_refuse(ring, code);
+        err = ring_writer_put(ring->writer, shape, data);
+    }
+    return 0;
 }
 
 int handle_reserve(struct ehring *ring, const struct ring_shape *shape, struct handle_wait *wait, void **payload)
@@ -95,18 +101,4 @@ int64_t clock_now_ns(void)
 int64_t clock_deadline_ns(int64_t ms)
 {
     return ms < 0 ? INT64_MAX : clock_now_ns() + ms * INT64_C(1000000);
-}
-
-/* Out of the way of the fast path: full, too large, or forked. */
-static __attribute__((noinline)) int put_slowly(struct ehring *ring, const struct ring_shape *shape, const void *data, int err)
-{
-    struct handle_wait wait = {0};
-
-    while (err != 0) {
-        int code = handle_no_room(ring, shape, err, &wait);
-        if (code != 0)
-            return handle_refuse(ring, code);
-        err = ring_writer_put(ring->writer, shape, data);
-    }
-    return 0;
 }

@@ -8,9 +8,12 @@
 
 #include "ehring.h"
 #include "ringbuf/ring.h"
+#include "ringbuf/ring_words.h"
 
 struct ehring {
     struct ring_writer *writer;
+    struct ring_writer_words words;
+    struct ring_shape plain; /* of an event without key and options: all zero but payload_len */
     enum ehring_full full;
     uint32_t wait_ms;
     uint32_t reserved_len; /* payload bytes of the open reservation */
@@ -34,7 +37,7 @@ static inline int handle_check(const struct ehring *ring)
 /* EHRING_E_CLOSED, EHRING_E_FORKED or 0. */
 int handle_alive(const struct ehring *ring);
 
-/* Compares with the stream's limit and stores payload_len into the shape. 0, EHRING_E_EVENT_TOO_LARGE or EHRING_E_FORKED; nothing is counted. */
+/* Compares with the stream's limit and stores payload_len into the shape. 0 or EHRING_E_EVENT_TOO_LARGE; nothing is counted. */
 int handle_size(const struct ehring *ring, struct ring_shape *shape, size_t len);
 
 /* One wait_ms for all waits of a call: 0 until the first wait. */
@@ -49,8 +52,11 @@ int handle_no_room(struct ehring *ring, const struct ring_shape *shape, int err,
 /* Reserves by the policy. 0, EHRING_DROPPED or a code; nothing is counted. */
 int handle_reserve(struct ehring *ring, const struct ring_shape *shape, struct handle_wait *wait, void **payload);
 
-/* Sizes, puts, and counts a refusal. The way of every single send. */
+/* Sizes, puts, and counts a refusal. The way of every single send but the plainest. */
 int handle_put(struct ehring *ring, struct ring_shape *shape, const void *data, size_t len);
+
+/* After the writer refused with `err`: waits and tries again, or counts the refusal. As handle_put. */
+int handle_put_slowly(struct ehring *ring, const struct ring_shape *shape, const void *data, int err);
 
 /* ---- ehring_event.c ---- */
 

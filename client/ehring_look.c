@@ -43,9 +43,7 @@ int ehring_read_stats(const struct ehring *ring, struct ehring_stats *stats)
     stats->wait_count = raw.wait_count;
     stats->wakeup_count = raw.bell_count;
     stats->capacity_bytes = ring_writer_capacity(ring->writer);
-    stats->event_bytes_max = ring_writer_event_bytes_max(ring->writer);
-    if (stats->event_bytes_max == 0)
-        stats->event_bytes_max = RING_EVENT_BYTES_MAX_UNTOLD;
+    stats->event_bytes_max = ring_words_limit(&ring->words);
     return 0;
 }
 

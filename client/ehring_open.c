@@ -85,6 +85,7 @@ static int open_ring(const struct ehring_options *options, struct ehring **out)
         free(ring);
         return fail(code_of(err), "%s", why.text[0] ? why.text : ehring_error_text(code_of(err)));
     }
+    ring_writer_words(ring->writer, &ring->words);
     *out = ring;
     return 0;
 }
