@@ -187,9 +187,10 @@ static int measure_rows(struct lab *lab, uint32_t slices, struct measure_series 
 
 static void print_method(const struct ring_options *options)
 {
-    int pinned = measure_pin(MEASURE_CORE_WRITER);
+    int pinned;
 
-    machine_print(stdout);
+    machine_print(stdout); /* counts the cores: before this thread has but one */
+    pinned = measure_pin(MEASURE_CORE_WRITER);
     printf("ns per event, %llu slices of each row in turn; the payload is in the L1 cache; writes are timed, freeing and waiting for room "
            "are not.\n"
            "Draining: a thread walks, copies out and acks in passes %llu us apart. Peers: writes into an emptied buffer, nobody to be "

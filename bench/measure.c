@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+static const cpu_set_t *allowed_cores(void);
 static int compare_doubles(const void *a, const void *b);
 
 int64_t measure_now_ns(void)
@@ -62,28 +63,19 @@ double measure_min(const struct measure_series *series)
 
 uint32_t measure_core_count(void)
 {
-    cpu_set_t allowed;
-
-    if (sched_getaffinity(0, sizeof(allowed), &allowed))
-        return 1;
-    return (uint32_t)CPU_COUNT(&allowed);
+    return (uint32_t)CPU_COUNT(allowed_cores());
 }
 
 int measure_pin(enum measure_core core)
 {
-    /* The set of the process, not of this thread, which may be pinned already. */
-    static cpu_set_t allowed;
-    static bool known;
+    const cpu_set_t *allowed = allowed_cores();
     uint32_t skip = core == MEASURE_CORE_WRITER ? 0 : 1;
     cpu_set_t one;
 
-    if (!known && sched_getaffinity(0, sizeof(allowed), &allowed))
-        return -errno;
-    known = true;
-    if (CPU_COUNT(&allowed) < 2)
+    if (CPU_COUNT(allowed) < 2)
         return -ENODEV;
     for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--) {
-        if (!CPU_ISSET(cpu, &allowed) || skip-- > 0)
+        if (!CPU_ISSET(cpu, allowed) || skip-- > 0)
             continue;
         CPU_ZERO(&one);
         CPU_SET(cpu, &one);
@@ -102,6 +94,16 @@ void measure_sleep_until_ns(int64_t time_ns)
     struct timespec until = {.tv_sec = time_ns / 1000000000, .tv_nsec = time_ns % 1000000000};
 
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+/* As it was at the first call: the calling thread may be pinned by now. */
+static const cpu_set_t *allowed_cores(void)
+{
+    static cpu_set_t allowed;
+
+    if (CPU_COUNT(&allowed) == 0 && sched_getaffinity(0, sizeof(allowed), &allowed))
+        CPU_SET(0, &allowed);
+    return &allowed;
 }
 
 static int compare_doubles(const void *a, const void *b)

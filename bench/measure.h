@@ -38,7 +38,7 @@ void measure_add(struct measure_series *series, double value);
 double measure_median(const struct measure_series *series); /* NAN if empty */
 double measure_min(const struct measure_series *series);    /* NAN if empty */
 
-/* Cores this process may use. */
+/* Cores this process may use. First called before any thread is started or pinned. */
 uint32_t measure_core_count(void);
 
 enum measure_core { MEASURE_CORE_WRITER, MEASURE_CORE_READER };
