@@ -2,9 +2,9 @@
 #ifndef SEND_INPUT_H
 #define SEND_INPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "options.h"
 
@@ -15,11 +15,12 @@ struct input {
     char *const *path;
     int path_count, path_next;
     uint64_t rounds_left;
-    FILE *file;
+    int fd;
+    bool is_open, at_end;
     const char *name; /* of the open file */
     uint64_t number;  /* of the line or frame in it */
-    char *bytes;
-    size_t cap;
+    char *bytes;      /* read, of which [begin, end) is not handed out */
+    size_t begin, end, cap;
 };
 
 struct input_event {
@@ -31,6 +32,8 @@ void input_open(struct input *input, const struct send_options *options);
 /* The next event, valid until the next call. 1; 0: no more; or a negative errno after a message on stderr, with the input at its end. -EINTR: a
  * signal came. */
 int input_next(struct input *input, struct input_event *event);
+/* True if input_next would have to wait for somebody to write. */
+bool input_would_wait(const struct input *input);
 void input_close(struct input *input);
 
 #endif
