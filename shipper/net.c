@@ -135,6 +135,7 @@ int net_watch(struct net *net, int fd)
     if (!handle)
         return -EMFILE;
     handle->fd = fd;
+    handle->is_callers = true;
     int rc = net->kind == NET_URING ? net_uring_watch(net, handle) : net_epoll_watch(net, handle);
     if (rc != 0) {
         net_handle_free(net, handle);

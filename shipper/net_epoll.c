@@ -91,7 +91,7 @@ int net_epoll_watch(struct net *net, struct net_handle *handle)
 
 void net_epoll_end(struct net *net, struct net_handle *handle)
 {
-    if (handle->state == NET_WATCHING) {
+    if (handle->is_callers) {
         net->syscall_count++;
         epoll_ctl(net->epoll->fd, EPOLL_CTL_DEL, handle->fd, NULL); /* fails if the caller closed it first: then it is gone as well */
     } else if (handle->fd >= 0) {

@@ -14,11 +14,12 @@ enum net_state { NET_SLOT_FREE, NET_CONNECTING, NET_OPEN, NET_WATCHING, NET_ENDI
 
 struct net_handle {
     enum net_state state;
-    int id;         /* generation and slot: the number of an ended handle is not given again for some millions of handles */
-    int fd;         /* -1: none, its family is not known to the kernel */
-    int due_error;  /* a NET_FAILED to be told, negative errno */
-    bool due_sent;  /* a NET_SENT to be told */
-    int send_error; /* why nothing more can be sent; what was received before is still told first */
+    int id;          /* generation and slot: the number of an ended handle is not given again for some millions of handles */
+    int fd;          /* -1: none, its family is not known to the kernel */
+    bool is_callers; /* a watched descriptor: never ours to close */
+    int due_error;   /* a NET_FAILED to be told, negative errno */
+    bool due_sent;   /* a NET_SENT to be told */
+    int send_error;  /* why nothing more can be sent; what was received before is still told first */
 
     /* The caller fills one buffer, the other is under way; they change places when the latter is taken whole. */
     uint8_t *send_buffer[2];
