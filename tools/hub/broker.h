@@ -44,7 +44,7 @@ struct hub_broker {
     struct hub_policies policies;
     struct hub_faults faults;
     struct hub_storefile *file; /* NULL: none */
-    bool sink;
+    bool sink, verbose;         /* verbose: refusals go to stderr */
     size_t store_bytes_max;
     int64_t now_ms;      /* wall clock, once per turn */
     int64_t now_mono_ms; /* of a clock that only grows */

@@ -60,16 +60,16 @@ bool hub_conn_read(struct hub_conn *c)
         ssize_t n = hub_sock_read(&c->sock, c->in.data + c->in.len, c->in.cap - c->in.len);
         if (n == -EINTR)
             continue;
-        if (n < 0 && n != -EAGAIN)
-            c->state = HUB_CONN_DEAD;
         if (n > 0)
             c->in.len += (size_t)n;
         taken += n > 0 ? (size_t)n : 0;
         /* TLS hands out records of 16 KiB: a frame of 64 KiB is looked at when there is one, not after each piece. */
         if (n > 0 && c->sock.ssl && c->in.cap - c->in.len >= HUB_FRAME_BYTES_MAX && taken < READ_BYTES_TURN)
             continue;
-        if (c->in.len > 0 && c->state != HUB_CONN_DEAD && input(c) < 0)
+        if (c->in.len > 0 && input(c) < 0)
             fail(c);
+        if (n < 0 && n != -EAGAIN && !c->peer_closed)
+            c->state = HUB_CONN_DEAD;
         if (n < 0)
             break;
         if (taken >= READ_BYTES_TURN)
@@ -153,6 +153,7 @@ void hub_conn_free(struct hub_conn *c)
     hub_buf_free(&c->in);
     hub_buf_free(&c->out);
     hub_buf_free(&c->delayed);
+    hub_buf_free(&c->spare);
     free(c->grants);
     free(c);
 }
@@ -324,6 +325,9 @@ static int framing_error(struct hub_conn *c, const char *text)
 /* Before open there is nobody to tell it to. */
 static void fail(struct hub_conn *c)
 {
+    if (c->broker->verbose)
+        fprintf(stderr, "ehring-hub: connection=%llu closed condition=%s text=\"%s\"\n", (unsigned long long)c->id, c->error.condition,
+                c->error.text);
     if (c->state == HUB_CONN_OPEN) {
         hub_settle_flush(c);
         hub_put_close(&c->out, &c->error);

@@ -54,6 +54,7 @@ struct hub_conn {
     struct hub_sock sock;
     struct hub_buf in, out;
     struct hub_buf delayed; /* disposition frames that wait, see settle.c */
+    struct hub_buf spare;   /* of the last delivery in several frames, for the next one */
     enum hub_conn_state state;
     uint64_t id;
     bool login; /* PLAIN with a good key: no tokens needed */

@@ -26,6 +26,7 @@ static void credit_grant(struct hub_link *l);
 static uint32_t credit_max(const struct hub_link *l);
 static int delivery_begin(struct hub_link *l, const struct hub_fields *f, struct hub_error *why);
 static int delivery_add(struct hub_link *l, struct hub_in payload, struct hub_error *why);
+static void partial_return(struct hub_link *l);
 static enum hub_after delivery_end(struct hub_link *l, struct hub_in payload);
 static enum hub_after dispatch(struct hub_link *l, const uint8_t *bytes, size_t len);
 
@@ -52,6 +53,9 @@ int hub_link_attach(struct hub_session *s, const struct hub_fields *f, struct hu
         return hub_error_set(why, "amqp:invalid-field", "the name of a link is missing or longer than %d bytes", HUB_NAME_MAX - 1);
     bool refused = admit(l, f, &refusal) < 0;
     attach_answer(l, f, refused);
+    if (refused && s->conn->broker->verbose)
+        fprintf(stderr, "ehring-hub: connection=%llu link=%s refused condition=%s text=\"%s\"\n", (unsigned long long)s->conn->id, l->name,
+                refusal.condition, refusal.text);
     if (refused)
         hub_link_fail(l, &refusal);
     else if (l->peer_sends)
@@ -73,7 +77,7 @@ int hub_link_transfer(struct hub_link *l, const struct hub_fields *f, struct hub
     l->delivery_settled |= hub_field_bool(f, 4, false);
     if (hub_field_bool(f, 9, false)) {
         l->in_delivery = false;
-        hub_buf_take(&l->partial, hub_buf_used(&l->partial));
+        partial_return(l);
     } else if (hub_field_bool(f, 5, false)) {
         return delivery_add(l, payload, why);
     } else {
@@ -303,6 +307,10 @@ static int delivery_add(struct hub_link *l, struct hub_in payload, struct hub_er
     struct hub_conn *c = l->session->conn;
     size_t cap = l->partial.cap;
 
+    if (cap == 0) {
+        l->partial = c->spare;
+        c->spare = (struct hub_buf){0};
+    }
     l->delivery_len += hub_in_left(&payload);
     if (l->delivery_len <= l->message_bytes_max)
         hub_buf_put(&l->partial, payload.at, hub_in_left(&payload));
@@ -312,6 +320,20 @@ static int delivery_add(struct hub_link *l, struct hub_in payload, struct hub_er
                              "half-received deliveries of %zu bytes exceed the connection's limit of %d bytes", c->partial_bytes,
                              HUB_PARTIAL_BYTES_MAX);
     return 0;
+}
+
+/* Memory goes with what is on its way, not with the number of links; one buffer is kept, so that one busy link allocates nothing. */
+static void partial_return(struct hub_link *l)
+{
+    struct hub_conn *c = l->session->conn;
+
+    c->partial_bytes -= l->partial.cap;
+    hub_buf_take(&l->partial, hub_buf_used(&l->partial));
+    if (c->spare.cap == 0) {
+        c->spare = l->partial;
+        l->partial = (struct hub_buf){0};
+    }
+    hub_buf_free(&l->partial);
 }
 
 static enum hub_after delivery_end(struct hub_link *l, struct hub_in payload)
@@ -326,7 +348,7 @@ static enum hub_after delivery_end(struct hub_link *l, struct hub_in payload)
         delivery_add(l, payload, &ignored);
         after = dispatch(l, l->partial.data, l->partial.len);
     }
-    hub_buf_take(&l->partial, hub_buf_used(&l->partial));
+    partial_return(l);
     l->in_delivery = false;
     return after;
 }

@@ -44,9 +44,11 @@ int main(int argc, char **argv)
             fprintf(stderr, "ehring-hub: %s: %s\n", o.dump, strerror(-rc));
         return rc < 0;
     }
-    if (setup(&broker, &file, &o) < 0 || hub_state_open(&state, &o, &broker.policies) < 0)
+    if (setup(&broker, &file, &o) < 0)
         return 1;
-    rc = run(&broker, &o, &state);
+    rc = hub_state_open(&state, &o, &broker.policies);
+    if (rc == 0)
+        rc = run(&broker, &o, &state);
     if (broker.file && hub_storefile_close(broker.file) < 0)
         rc = -EIO;
     hub_state_close(&state);
@@ -59,6 +61,7 @@ static int setup(struct hub_broker *b, struct hub_storefile *file, const struct 
     int rc;
 
     b->sink = o->sink;
+    b->verbose = o->verbose;
     b->store_bytes_max = o->store_bytes_max;
     b->now_ms = (int64_t)time(NULL) * 1000;
     snprintf(b->host, sizeof(b->host), "%s", strcmp(o->listen, "127.0.0.1") == 0 ? "localhost" : o->listen);
@@ -86,7 +89,7 @@ static int add_all(struct hub_broker *b, const struct hub_options *o)
     if (o->hub_count == 0)
         hub_broker_add(b, "hub1:4");
     if (bad)
-        fprintf(stderr, "ehring-hub: bad value '%s', see --help\n", bad);
+        fprintf(stderr, "ehring-hub: bad value '%s' of --hub or --fault, see --help\n", bad);
     return bad ? -EINVAL : 0;
 }
 

@@ -39,6 +39,7 @@ static const char help[] = "usage: ehring-hub [OPTION]...\n"
                            "                            silent-disposition:N  drop-after:N (stored, connection cut unanswered)\n"
                            "                            detach-after:N[:CONDITION[:TEXT]]  token-refuse (every token)\n"
                            "  --stats-file FILE         write counters as JSON at the end and on SIGUSR1\n"
+                           "  --verbose                 say on stderr what was refused, rejected or closed, and why\n"
                            "  --help                    this text\n"
                            "\n"
                            "When it listens it prints one line: ready amqp=PORT amqps=PORT ca=FILE connection_string_file=FILE\n"
@@ -85,6 +86,7 @@ enum hub_options_result hub_options_read(struct hub_options *o, int argc, char *
         {"idle-timeout-ms", MS, &o->idle_timeout_ms, NULL},
         {"token-wait-ms", MS, &o->token_wait_ms, NULL},
         {"fault", REPEAT, &o->fault_count, o->faults},
+        {"verbose", FLAG, &o->verbose, NULL},
         {"stats-file", TEXT, &o->stats_file, NULL},
     };
     enum { ROWS = sizeof(rows) / sizeof(rows[0]) };

@@ -11,7 +11,7 @@ enum { HUB_REPEAT_MAX = 64 };
 struct hub_options {
     const char *listen;
     uint16_t amqp_port, amqps_port;
-    bool no_tls, no_plain, sink, emulator;
+    bool no_tls, no_plain, sink, emulator, verbose;
     const char *cert, *key, *state_dir, *policy, *key_file, *ports_file, *store_file, *stats_file, *dump;
     const char *names[HUB_REPEAT_MAX], *hubs[HUB_REPEAT_MAX], *faults[HUB_REPEAT_MAX];
     unsigned name_count, hub_count, fault_count;

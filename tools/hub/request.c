@@ -51,6 +51,9 @@ void hub_request_answer(struct hub_link *from, const uint8_t *bytes, size_t len)
         put_token(&r, &a);
     else
         management(&r, &a);
+    if (r.conn->broker->verbose && a.error.condition[0])
+        fprintf(stderr, "ehring-hub: connection=%llu %s refused status=%d condition=%s text=\"%s\"\n", (unsigned long long)r.conn->id,
+                from->node == HUB_NODE_CBS ? "put-token" : "read", a.status, a.error.condition, a.error.text);
     if (r.id.len > 0)
         answer_send(from, &r, &a);
     hub_buf_free(&a.body);

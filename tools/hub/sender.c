@@ -5,6 +5,7 @@
 #include "settle.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static int judge(const struct hub_link *l, const uint8_t *bytes, size_t len, struct hub_message *m, struct hub_error *why);
 static void store(struct hub_link *l, const struct hub_message *m, size_t len);
@@ -19,6 +20,9 @@ enum hub_after hub_sender_deliver(struct hub_link *l, const uint8_t *bytes, size
     struct hub_error why;
 
     if (judge(l, bytes, len, &m, &why) < 0) {
+        if (b->verbose)
+            fprintf(stderr, "ehring-hub: link=%s delivery=%u rejected condition=%s text=\"%s\"\n", l->name, l->delivery_id, why.condition,
+                    why.text);
         answer(l, HUB_OUTCOME_REJECTED, &why);
         return HUB_AFTER_GO_ON;
     }
