@@ -62,6 +62,7 @@ int direct_fail_peer(struct ehring_direct *direct, const char *what, const struc
 int wire_connect(struct ehring_direct *direct, int64_t deadline_ms);
 /* The next event of the connection, moving bytes meanwhile. 1, 0: none by the deadline, or negative errno: the wire broke (sentence noted). */
 int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct conn_event *event);
+void wire_goodbye(struct ehring_direct *direct); /* close_notify, if the socket takes it at once */
 void wire_close(struct ehring_direct *direct);
 
 /* ---- direct_session.c ---- */

@@ -42,12 +42,13 @@ int session_link(struct ehring_direct *direct, const char *address, int64_t dead
 
 void session_close(struct ehring_direct *direct, int64_t deadline_ms)
 {
-    struct conn_event event = {.kind = CONN_OPENED};
+    struct conn_event event;
     if (!direct->conn)
         return;
     conn_close(direct->conn);
-    while (event.kind != CONN_CLOSED && wire_next_event(direct, deadline_ms, &event) > 0)
-        continue;
+    while (!direct->is_over && wire_next_event(direct, deadline_ms, &event) > 0)
+        session_event(direct, &event);
+    wire_goodbye(direct);
     wire_close(direct);
 }
 

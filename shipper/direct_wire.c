@@ -16,6 +16,7 @@
 
 #define PORT_TLS 5671
 #define PORT_PLAIN 5672
+#define READ_ON_MS 1000
 
 static int dial(const struct addrinfo *address, int64_t deadline_ms);
 static int engine_start(struct ehring_direct *direct);
@@ -69,14 +70,22 @@ int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct co
         ret = wait_fd(direct->fd, direct->out_sent < direct->out_len || ret > 0 ? POLLIN | POLLOUT : POLLIN, tick_ms < deadline_ms ? tick_ms : deadline_ms);
         if (ret < 0)
             return lost(direct, ret, strerror(-ret));
-        if (ret & (POLLIN | POLLHUP | POLLERR)) {
-            ret = bytes_in(direct);
-            if (ret < 0)
-                return ret;
-        } else if (ret == 0 && direct_now_ms() >= deadline_ms) {
-            return 0;
-        }
+        bool is_readable = ret & (POLLIN | POLLHUP | POLLERR);
+        if (is_readable && (ret = bytes_in(direct)) < 0)
+            return ret;
+        /* what waits in the socket is still read after the deadline, but a peer that never falls silent must not hold us */
+        now_ms = direct_now_ms();
+        if (now_ms >= deadline_ms && (!is_readable || now_ms - deadline_ms > READ_ON_MS))
+            return conn_next_event(direct->conn, event) ? 1 : 0;
     }
+}
+
+void wire_goodbye(struct ehring_direct *direct)
+{
+    if (!direct->tls || !tls_is_ready(direct->tls))
+        return;
+    tls_shutdown(direct->tls);
+    bytes_out(direct);
 }
 
 void wire_close(struct ehring_direct *direct)
@@ -206,6 +215,8 @@ static int bytes_in(struct ehring_direct *direct)
     if (got == 0) {
         if (direct->tls && !tls_is_ready(direct->tls))
             return lost(direct, -ECONNRESET, "the peer ended it during the TLS handshake");
+        if (direct->is_over)
+            return lost(direct, -ECONNRESET, "ended by the peer");
         conn_input_end(direct->conn); /* told by CONN_CLOSED */
         return 0;
     }
