@@ -21,6 +21,7 @@
 #define INCOMING_BYTES_MAX (4u * CONN_MAX_FRAME)
 
 static int engine_open(struct conn *conn, const struct conn_options *options);
+static void log_nothing(intptr_t context, pn_log_subsystem_t subsystem, pn_log_level_t level, const char *text);
 static void engine_describe(pn_connection_t *connection, const struct conn_options *options);
 static void put_symbol(pn_data_t *to, const char *name, const char *text);
 static int session_open_first(struct conn *conn);
@@ -175,8 +176,9 @@ static int engine_open(struct conn *conn, const struct conn_options *options)
     if (pn_connection_driver_init(&conn->driver, NULL, NULL) != 0)
         return -ENOMEM;
     pn_transport_t *transport = conn->driver.transport;
-    /* proton's own log goes to stderr, by environment variables even with the tokens in it */
+    /* proton's own log would go to stderr, by environment variables even with the tokens in it; some warnings pass by the mask */
     pn_logger_reset_mask(pn_transport_logger(transport), PN_SUBSYSTEM_ALL, PN_LEVEL_ALL);
+    pn_logger_set_log_sink(pn_transport_logger(transport), log_nothing, 0);
     pn_sasl_allowed_mechs(pn_sasl(transport), "ANONYMOUS");
     pn_transport_set_max_frame(transport, CONN_MAX_FRAME);
     pn_transport_set_channel_max(transport, CONN_SESSIONS_MAX - 1);
@@ -186,6 +188,11 @@ static int engine_open(struct conn *conn, const struct conn_options *options)
     engine_describe(conn->driver.connection, options);
     pn_connection_open(conn->driver.connection);
     return 0;
+}
+
+static void log_nothing(intptr_t context, pn_log_subsystem_t subsystem, pn_log_level_t level, const char *text)
+{
+    (void)context, (void)subsystem, (void)level, (void)text;
 }
 
 /* The properties of `open` that the service's operators see. */
