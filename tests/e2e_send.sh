@@ -3,19 +3,18 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 send=${EHRING_BUILD:-$PWD/../build}/ehring-send
+[ -x "$send" ] || { echo "$send is missing: run make first"; exit 1; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export EHRING_RINGS=$dir/rings
-failed=0
 
-fail() {
-    echo "FAIL $*"
-    failed=1
+fail() { # also from within a pipeline
+    echo "FAIL $*" | tee -a "$dir/failed" >&2
 }
 sent() { # stream, options…: standard input into a new ring; what lies in it comes out
     local stream=$1
     shift
-    "$send" --make-stream-dir --stream "$stream" "$@" 2>"$dir/err" || { fail "$stream: exit $?"; cat "$dir/err"; }
+    "$send" --make-stream-dir --stream "$stream" "$@" 2>"$dir/err" || { fail "$stream: exit $?"; cat "$dir/err" >&2; }
     node ring_dump.mjs "$EHRING_RINGS/$stream"/*.ring
 }
 is() { # what, expression over `events`, JSON it must equal; events on standard input
@@ -23,8 +22,8 @@ is() { # what, expression over `events`, JSON it must equal; events on standard 
     node -e '
         const events = require("fs").readFileSync(0, "utf8").split("\n").slice(0, -1).map(line => JSON.parse(line))
         const got = JSON.stringify(eval(process.argv[2]))
-        if (got !== process.argv[3]) { console.log(`FAIL ${process.argv[1]}: ${got}, not ${process.argv[3]}`); process.exit(1) }
-    ' "$1" "$2" "$3" || failed=1
+        if (got !== process.argv[3]) { console.error(`${got}, not ${process.argv[3]}`); process.exit(1) }
+    ' "$1" "$2" "$3" || fail "$1"
 }
 refused() { # what, exit status, message, options…
     local what=$1 want=$2 message=$3 status
@@ -32,7 +31,7 @@ refused() { # what, exit status, message, options…
     "$send" "$@" </dev/null >"$dir/out" 2>"$dir/err"
     status=$?
     [ $status -eq "$want" ] || fail "$what: exit $status, not $want"
-    grep -qE -- "$message" "$dir/err" || { fail "$what does not say: $message"; cat "$dir/err"; }
+    grep -qE -- "$message" "$dir/err" || { fail "$what does not say: $message"; cat "$dir/err" >&2; }
 }
 
 printf 'one\n\nthree\0nul\nlast' | sent lines | is "lines" 'events.map(e => e.body)' '["one","","three\u0000nul","last"]'
@@ -49,7 +48,7 @@ printf '{"k":"a"}\n{"k":7}\n{"k":true}\n{"k":[]}\nno json\n' | sent json --key-j
 grep -q '2 without a key' "$dir/err" || fail "events without a key are not counted"
 printf 'id=12 x\nid= x\nnothing\n' | sent regex --key-regex 'id=([0-9]*)' | is "regex keys" 'events.map(e => e.key ?? null)' '["12",null,null]'
 
-# records of many lengths over a lap and more of the smallest ring: some begin behind a pad
+# records of many lengths; that of pads is for the demo, whose rings are drained
 node -e 'for (let i = 0; i < 400; i++) console.log("x".repeat(i % 97))' >"$dir/lap"
 sent ids --capacity 128K --message-id-position --number-property line --key k "$dir/lap" |
     is "ids" 'events.length == 400 && events.every(e => e.message_id == e.uuid + ":" + e.pos.toString(16).padStart(16, "0"))' true
@@ -67,7 +66,7 @@ for _ in $(seq 100); do grep -qF before "$EHRING_RINGS"/lines/*."$pid".*.ring 2>
 kill -INT "$pid"
 wait "$pid"
 [ $? -eq 1 ] || fail "a signal does not end it"
-grep -q '1 events.*stopped by a signal' "$dir/err" || { fail "a signal ends it without a summary"; cat "$dir/err"; }
+grep -q '1 events.*stopped by a signal' "$dir/err" || { fail "a signal ends it without a summary"; cat "$dir/err" >&2; }
 exec 3>&-
 
 refused "no stream" 2 '--stream is missing'
@@ -92,5 +91,4 @@ refused "full" 1 'the ring is full' --stream lines --capacity 64K --wait-ms 0 --
 refused "full after waiting" 1 'the ring is full' --stream lines --capacity 64K --wait-ms 50 --repeat 1000 "$dir/lap"
 refused "flush without shipper" 1 'were not accepted within 50 ms' --stream lines --flush-ms 50 "$dir/1"
 "$send" --help | grep -q -- --key-regex || fail "--help"
-[ $failed -eq 0 ] && echo "ehring-send does what it says"
-exit $failed
+[ ! -e "$dir/failed" ] && echo "ehring-send does what it says"

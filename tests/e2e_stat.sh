@@ -3,6 +3,7 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 build=${EHRING_BUILD:-$PWD/../build}
+[ -x "$build/ehring-stat" ] || { echo "$build/ehring-stat is missing: run make first"; exit 1; }
 dir=$(mktemp -d)
 pid=''
 trap '[ -z "$pid" ] || kill "$pid"; rm -rf "$dir"' EXIT

@@ -24,7 +24,8 @@ struct ring_out {
     struct key_source keys;
     struct progress progress;
     uint64_t capacity;
-    uint64_t next_pos; /* kept only with --message-id-position */
+    uint64_t next_pos; /* behind the last event; kept only with --message-id-position, as the next two */
+    uint64_t place_pos, place_end;
     uint64_t number;
     char id[EHRING_IDENTITY_TEXT_BYTES]; /* "uuid:", then the position */
 };
@@ -33,7 +34,7 @@ static int out_open(struct ring_out *out);
 static int start_ids(struct ring_out *out);
 static int send_all(struct ring_out *out, const volatile sig_atomic_t *stop);
 static int send_one(struct ring_out *out, const struct input_event *in, const volatile sig_atomic_t *stop);
-static uint64_t place_next(struct ring_out *out, const struct ehring_event *event);
+static void place_next(struct ring_out *out, const struct ehring_event *event);
 static int send_waiting(struct ring_out *out, const struct ehring_event *event, const volatile sig_atomic_t *stop);
 static int refuse(struct ring_out *out, int err, size_t len);
 static int finish(struct ring_out *out, int status, bool stopped);
@@ -130,16 +131,19 @@ static int send_one(struct ring_out *out, const struct input_event *in, const vo
                                  .message_id = o->message_id_position ? out->id : NULL,
                                  .properties = &property,
                                  .property_count = o->number_property ? 1 : 0};
-    uint64_t pos = o->message_id_position ? place_next(out, &event) : 0;
-    int err = send_waiting(out, &event, stop);
     struct ehring_identity identity;
+    int err;
 
+    if (o->message_id_position)
+        place_next(out, &event);
+    err = send_waiting(out, &event, stop);
     if (err != 0)
         return refuse(out, err, in->len);
-    if (o->message_id_position && (ehring_last_identity(out->ring, &identity) != 0 || identity.pos != pos)) {
+    if (o->message_id_position && (ehring_last_identity(out->ring, &identity) != 0 || identity.pos != out->place_pos)) {
         fprintf(stderr, "ehring-send: event %" PRIu64 " does not lie where its message-id says\n", out->number);
         return -EPROTO;
     }
+    out->next_pos = out->place_end;
     out->progress.events++;
     out->progress.bytes += in->len;
     out->progress.without_key += o->key_from != SEND_KEY_NONE && !key;
@@ -147,7 +151,7 @@ static int send_one(struct ring_out *out, const struct input_event *in, const vo
 }
 
 /* Writes the position that the event will have into its message-id. */
-static uint64_t place_next(struct ring_out *out, const struct ehring_event *event)
+static void place_next(struct ring_out *out, const struct ehring_event *event)
 {
     uint32_t key_len = event->key ? (uint32_t)strlen(event->key) : 0;
     uint32_t meta_len = position_tlv_bytes(0, ID_BYTES);
@@ -157,9 +161,9 @@ static uint64_t place_next(struct ring_out *out, const struct ehring_event *even
     if (event->property_count > 0)
         meta_len += position_tlv_bytes((uint32_t)strlen(event->properties->name), 8);
     uint64_t record_len = position_record_bytes(key_len, meta_len, event->len);
-    uint64_t pos = position_of_record(out->next_pos, out->capacity, record_len);
-    snprintf(out->id + UUID_BYTES + 1, sizeof(out->id) - UUID_BYTES - 1, "%016" PRIx64, pos);
-    return pos;
+    out->place_pos = position_of_record(out->next_pos, out->capacity, record_len);
+    out->place_end = out->place_pos + ring_align16(record_len);
+    snprintf(out->id + UUID_BYTES + 1, sizeof(out->id) - UUID_BYTES - 1, "%016" PRIx64, out->place_pos);
 }
 
 /* Waits for room as the options say, in steps, so that a person sees how far it is and a signal ends it. */
