@@ -51,6 +51,7 @@ struct peer {
     pn_link_t *last_link;
     char put_token_type[128], put_token_name[256], put_token_body[256];
     char read_name[128];
+    pn_atom_t last_id;           /* of the last request on $cbs */
     struct peer_delivery delivery[PEER_DELIVERIES_MAX];
     int delivery_count;
     size_t message_len;          /* of all deliveries */
@@ -167,6 +168,7 @@ static inline void peer_request(struct peer *peer, const char *node, const char 
         pn_data_t *properties = pn_message_properties(message);
         pn_atom_t id = pn_message_get_id(message);
         if (strcmp(node, "$cbs") == 0) {
+            peer->last_id = id;
             peer_get_string(properties, "type", peer->put_token_type, sizeof peer->put_token_type);
             peer_get_string(properties, "name", peer->put_token_name, sizeof peer->put_token_name);
             pn_data_t *body = pn_message_body(message);
@@ -217,6 +219,7 @@ static inline void peer_link_open(struct peer *peer, pn_link_t *link)
         return;
     }
     if (peer->refuse && target && strcmp(peer->refuse, target) == 0) {
+        pn_terminus_set_type(pn_link_target(link), PN_UNSPECIFIED); /* a null target, then the detach */
         pn_condition_set_name(pn_link_condition(link), "amqp:unauthorized-access");
         pn_condition_set_description(pn_link_condition(link), "Unauthorized access. 'Send' claim(s) are required");
         pn_link_open(link);

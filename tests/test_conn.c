@@ -155,6 +155,26 @@ Test(conn, gives_up_a_token_request_after_its_time)
     cr_assert_eq(conn_put_token(conn, "jwt", "sb://contoso/hub1", "t", 0), 0, "the node is free again");
 }
 
+Test(conn, does_not_take_a_late_answer_for_the_next_one)
+{
+    peer.cbs_status = 0;
+    conn_tick(conn, 1000);
+    conn_put_token(conn, "jwt", "sb://contoso/hub1", "first", 0);
+    peer_pump(&peer, conn, WHOLE);
+    pn_atom_t first = peer.last_id;
+    conn_tick(conn, 61000);
+    cr_assert(await(CONN_TOKEN));
+    conn_put_token(conn, "jwt", "sb://contoso/hub1", "second", 0);
+    peer_pump(&peer, conn, WHOLE);
+    peer_reply(&peer, peer.cbs_reply, first, 401);
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert_not(await(CONN_TOKEN));
+    peer_reply(&peer, peer.cbs_reply, peer.last_id, 202);
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_TOKEN));
+    cr_assert_eq(event.status, 202);
+}
+
 Test(conn, reads_the_hub_and_its_plain_partition_ids)
 {
     peer.partitions = 32;
@@ -191,7 +211,7 @@ Test(conn, does_not_call_a_refused_link_ready)
     peer.refuse = "hub1";
     peer_pump(&peer, conn, WHOLE);
     int link = conn_link_open(conn, "hub1");
-    peer_pump(&peer, conn, WHOLE);
+    peer_pump(&peer, conn, 1); /* so that the attach is looked at before its detach is there */
     while (conn_next_event(conn, &event) && event.kind != CONN_LINK_ENDED)
         cr_assert_neq(event.kind, CONN_LINK_READY);
     cr_assert_eq(event.kind, CONN_LINK_ENDED);
@@ -271,6 +291,23 @@ Test(conn, gives_each_link_its_turn_in_large_batches)
     }
     cr_assert_eq(memcmp(peer.order, "012012012", 9), 0, "order of pieces: %.20s", peer.order);
     cr_assert_geq(formats_seen(), LINKS * (LEN / 65536), "every frame of a batch says its format");
+    free(batch);
+}
+
+Test(conn, lets_a_small_event_overtake_a_large_batch_of_another_link)
+{
+    enum { LEN = 1048576 };
+    uint8_t *batch = noise(LEN);
+    int large = link_up("hub1/Partitions/0"), small = link_up("hub1/Partitions/1");
+    cr_assert_eq(conn_send(conn, large, 0, CONN_FORMAT_BATCH, batch, LEN), 0);
+    const uint8_t *data;
+    cr_assert_gt(conn_output(conn, &data), 0);
+    cr_assert_eq(conn_send(conn, small, 1, CONN_FORMAT_SINGLE, (const uint8_t *)"x", 1), 0);
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert_eq(peer.delivery_count, 2);
+    cr_assert_eq(peer.delivery[0].len, 1);
+    cr_assert_eq(peer.delivery[1].sum, sum_of(batch, LEN));
+    cr_assert_lt(strcspn(peer.order, "1"), 6, "order of pieces: %.20s", peer.order);
     free(batch);
 }
 
@@ -425,6 +462,7 @@ Test(conn, closes_a_link_without_settlements_afterwards)
     conn_send(conn, link, 1, CONN_FORMAT_SINGLE, (const uint8_t *)"x", 1);
     peer_pump(&peer, conn, WHOLE);
     peer_settle(peer.delivery[0].pn, PEER_ACCEPT);
+    peer_pump(&peer, conn, WHOLE); /* it waits to be fetched */
     conn_link_close(conn, link);
     peer_pump(&peer, conn, WHOLE);
     cr_assert(conn_next_event(conn, &event));
