@@ -206,23 +206,28 @@ Test(hub_codec, every_performative_of_ours_has_all_its_fields)
 
 Test(hub_codec, an_attach_gives_the_termini_back_with_their_nulls_filled_up)
 {
-    struct hub_bytes frame;
-    struct hub_buf out = {0};
-    struct hub_fields f, ours, target;
+    struct hub_buf short_one = {0}, out = {0};
+    struct hub_fields ours, target;
+    struct hub_value v;
     uint64_t code;
 
-    hub_vector("frames", "attach-sender", &frame, NULL);
-    struct hub_in in = hub_in_of(frame.at + 8, frame.len - 8);
-    cr_assert_eq(hub_fields_read(&in, &code, &f), 0);
-    hub_put_attach(&out, 0,
-                   &(struct hub_attach){.name = "l", .receiver = true, .source = &f.at[5], .target = &f.at[6], .tracking_id = "t"});
+    hub_put_descriptor(&short_one, HUB_TARGET);
+    size_t list = hub_put_list_begin(&short_one);
+    hub_put_string(&short_one, "hub1");
+    hub_put_compound_end(&short_one, list, 1);
+    struct hub_in in = hub_in_of(short_one.data, short_one.len);
+    cr_assert_eq(hub_value_read(&in, &v), 0);
+    hub_put_attach(&out, 0, &(struct hub_attach){.name = "l", .receiver = true, .target = &v, .tracking_id = "t"});
     in = hub_in_of(out.data + 8, out.len - 8);
     cr_assert_eq(hub_fields_read(&in, &code, &ours), 0);
+    cr_expect_not(hub_field_is_set(&ours, 5));
+    cr_assert(hub_field_is_set(&ours, 6));
     in = hub_in_of(ours.at[6].raw, ours.at[6].raw_len);
     cr_assert_eq(hub_fields_read(&in, &code, &target), 0);
     cr_expect_eq(code, HUB_TARGET);
     cr_expect_eq(target.count, 7);
     cr_expect(hub_value_is(&target.at[0], "hub1"));
+    hub_buf_free(&short_one);
     hub_buf_free(&out);
 }
 
