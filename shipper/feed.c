@@ -9,8 +9,12 @@
 #include "shipper/feed_internal.h"
 #include "shipper/partition.h"
 
+#define PRESSURE_SHARE 4u /* a ring filled by more than this share is in a hurry */
+
 static void ring_walk_front(struct feed *feed, uint32_t slot, int64_t now_ns, uint32_t *met);
 static void ring_pass_flush(struct feed *feed, struct feed_ring *ring);
+static void ring_pass_pressure(struct feed *feed, struct feed_ring *ring, uint64_t write_pos);
+static void domains_hurry(struct feed *feed, const struct feed_ring *ring, uint64_t below_pos);
 static bool record_sort(struct feed *feed, uint32_t slot, const struct ring_record *record, int64_t now_ns);
 static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const struct ring_record *record, int64_t now_ns);
 static uint32_t record_domain(const struct feed_ring *ring, const struct ring_record *record);
@@ -211,6 +215,7 @@ static void ring_walk_front(struct feed *feed, uint32_t slot, int64_t now_ns, ui
         *met += (uint32_t)count;
         budget -= (uint32_t)count < budget ? (uint32_t)count : budget;
     }
+    ring_pass_pressure(feed, ring, write_pos);
     if (ring->lane.walk_pos != started_pos)
         feed_ring_ack(ring, feed->lane_index, feed->lane_count);
 }
@@ -222,8 +227,21 @@ static void ring_pass_flush(struct feed *feed, struct feed_ring *ring)
     if (flush_pos == ring->flush_pos)
         return;
     ring->flush_pos = flush_pos;
+    domains_hurry(feed, ring, flush_pos);
+}
+
+/* A ring that fills up does not wait for the linger: its producer may stand still soon. */
+static void ring_pass_pressure(struct feed *feed, struct feed_ring *ring, uint64_t write_pos)
+{
+    uint64_t gate_pos = order_load_gate(&ring_shipper(ring->lane.ring)->gate.gate_pos);
+    if (write_pos - gate_pos > ring_capacity(ring->lane.ring) / PRESSURE_SHARE)
+        domains_hurry(feed, ring, write_pos);
+}
+
+static void domains_hurry(struct feed *feed, const struct feed_ring *ring, uint64_t below_pos)
+{
     for (uint32_t d = feed->lane_index; d < ring->place_count; d += feed->lane_count)
-        if (ring->place[d].first_pos != FEED_POS_NONE && ring->place[d].first_pos < flush_pos)
+        if (ring->place[d].first_pos < below_pos)
             feed->domain[d].urgent = true;
 }
 
