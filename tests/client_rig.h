@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,22 +81,10 @@ static inline void rig_open(struct rig *rig, struct ehring_options options)
     rig_attach(rig, rig->stream_dir);
 }
 
-static inline void rig_remove_tree(const char *path)
+static inline int rig_remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
-    struct dirent *entry;
-    DIR *dir = opendir(path);
-    char inner[512];
-
-    while (dir && (entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(inner, sizeof(inner), "%s/%s", path, entry->d_name);
-        if (unlink(inner) != 0)
-            rig_remove_tree(inner);
-    }
-    if (dir)
-        closedir(dir);
-    rmdir(path);
+    (void)st, (void)kind, (void)ftw;
+    return remove(path);
 }
 
 static inline void rig_close(struct rig *rig)
@@ -103,7 +92,7 @@ static inline void rig_close(struct rig *rig)
     ehring_close(rig->ring);
     if (rig->file)
         ring_close(rig->file);
-    rig_remove_tree(rig->rings);
+    nftw(rig->rings, rig_remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static inline uint64_t rig_write_pos(struct rig *rig)

@@ -217,7 +217,7 @@ Test(client_full, fails_at_once_and_counts)
     int sent = fill(rig.ring);
     cr_expect_eq(ehring_send(rig.ring, filler, sizeof(filler), NULL), EHRING_E_FULL);
     cr_assert_eq(ehring_read_stats(rig.ring, &stats), 0);
-    cr_expect_eq(stats.sent_events, sent);
+    cr_expect_eq(stats.sent_events, (uint64_t)sent);
     cr_expect_eq(stats.refused[EHRING_REFUSED_FULL], 2);
     cr_expect_eq(stats.refused_events, 2);
     rig_accept_all(&rig, (uint64_t)sent);
@@ -245,7 +245,7 @@ Test(client_full, drops_and_counts_what_was_dropped)
     cr_assert_eq(ehring_read_stats(rig.ring, &stats), 0);
     cr_expect_eq(stats.dropped_events, 1 + 3 + 5); /* one by fill */
     cr_expect_eq(stats.refused_events, 0);
-    cr_expect_eq(stats.sent_events, sent);
+    cr_expect_eq(stats.sent_events, (uint64_t)sent);
     cr_expect_eq(ehring_commit(rig.ring, 0), EHRING_E_NOT_RESERVED);
     rig_close(&rig);
 }

@@ -129,7 +129,7 @@ Test(client_refuses, properties_that_cannot_be)
     for (int i = 0; i < count; i++)
         cr_expect_eq(codes[i], EHRING_E_PROPERTY, "number %d gave %d", i, codes[i]);
     cr_assert_eq(ehring_read_stats(rig.ring, &stats), 0);
-    cr_expect_eq(stats.refused[EHRING_REFUSED_PROPERTY], count);
+    cr_expect_eq(stats.refused[EHRING_REFUSED_PROPERTY], (uint64_t)count);
     rig_expect_none(&rig);
     name[255] = 0;
     cr_expect_eq(send_property(&rig, ehring_property_int(name, 1)), 0);
