@@ -311,6 +311,28 @@ Test(conn, lets_a_small_event_overtake_a_large_batch_of_another_link)
     free(batch);
 }
 
+Test(conn, gives_the_engine_little_ahead_of_the_wire)
+{
+    enum { LEN = 1048576, LINKS = 32 };
+    uint8_t *batch = noise(LEN);
+    int link[LINKS];
+    for (int i = 0; i < LINKS; i++)
+        link[i] = link_up("hub1");
+    for (int i = 0; i < LINKS; i++)
+        cr_assert_eq(conn_send(conn, link[i], (uint64_t)i, CONN_FORMAT_BATCH, batch, LEN), 0);
+    const uint8_t *data;
+    size_t len = conn_output(conn, &data), held = 0;
+    cr_assert_gt(len, 0);
+    for (int i = 0; i < LINKS; i++)
+        conn_send_abort(conn, link[i]); /* what comes out now is what the engine had been given */
+    while ((len = conn_output(conn, &data)) > 0) {
+        held += len;
+        conn_output_done(conn, len);
+    }
+    cr_assert_lt(held, 4 * CONN_MAX_FRAME);
+    free(batch);
+}
+
 Test(conn, carries_batches_when_every_byte_comes_and_goes_alone)
 {
     enum { LEN = 70000 };
