@@ -113,7 +113,7 @@ void hub_conn_tick(struct hub_conn *c)
 
     if (c->state == HUB_CONN_CLOSING && now - c->close_ms > CLOSE_WAIT_MS)
         c->state = HUB_CONN_DEAD;
-    if (c->state < HUB_CONN_OPEN && silent_ms > c->limits->token_wait_ms)
+    if (c->state < HUB_CONN_OPEN && now - c->open_ms > c->limits->token_wait_ms)
         c->state = HUB_CONN_DEAD;
     if (c->state != HUB_CONN_OPEN)
         return;

@@ -11,11 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LISTENERS_MAX = 2, CONNECTIONS_MAX = 1000, EVENTS_MAX = 64, TICK_MS = 200, PUMPS_TURN = 8 };
+enum { LISTENERS_MAX = 2, CONNECTIONS_MAX = 1000, DESCRIPTORS_OTHER = 32, EVENTS_MAX = 64, TICK_MS = 200, PUMPS_TURN = 8 };
 
 /* What an epoll event points to. */
 struct peer {
@@ -32,11 +33,12 @@ struct hub_server {
     const struct hub_limits *limits;
     int epoll_fd;
     struct peer listeners[LISTENERS_MAX];
-    unsigned listener_count, conn_count;
+    unsigned listener_count, conn_count, conn_count_max;
     struct peer *peers;
     int64_t next_tick_ms;
 };
 
+static unsigned connections_max(void);
 static int socket_listen(const char *address, uint16_t *port);
 static int wait_ms(const struct hub_server *s);
 static void clocks_read(struct hub_broker *b);
@@ -55,6 +57,7 @@ struct hub_server *hub_server_open(struct hub_broker *b, const struct hub_limits
 
     s->broker = b;
     s->limits = limits;
+    s->conn_count_max = connections_max();
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll_fd < 0) {
         fprintf(stderr, "ehring-hub: epoll: %s\n", strerror(errno));
@@ -116,6 +119,21 @@ void hub_server_close(struct hub_server *s)
     free(s);
 }
 
+/* Fewer than there are descriptors: an accept that fails for want of one would leave the listener ready for ever. */
+static unsigned connections_max(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+        return CONNECTIONS_MAX;
+    r.rlim_cur = r.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &r) < 0 && getrlimit(RLIMIT_NOFILE, &r) < 0)
+        return CONNECTIONS_MAX;
+    if (r.rlim_cur < DESCRIPTORS_OTHER + 1)
+        return 1;
+    return r.rlim_cur - DESCRIPTORS_OTHER < CONNECTIONS_MAX ? (unsigned)(r.rlim_cur - DESCRIPTORS_OTHER) : CONNECTIONS_MAX;
+}
+
 static int socket_listen(const char *address, uint16_t *port)
 {
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(*port)};
@@ -174,7 +192,7 @@ static void accept_all(struct hub_server *s, struct peer *listener)
     int fd;
 
     while ((fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-        if (s->conn_count >= CONNECTIONS_MAX) {
+        if (s->conn_count >= s->conn_count_max) {
             close(fd);
             continue;
         }
