@@ -11,6 +11,8 @@
 #include "bench/measure.h"
 #include "client/ehring.h"
 
+#define BUSY_LOAD 0.5 /* of the last minute */
+
 static void processor(char *text, size_t text_len);
 
 uint64_t machine_l2_bytes(void)
@@ -24,11 +26,14 @@ void machine_print(FILE *to)
 {
     struct utsname kernel;
     char name[128];
+    double busy = 0;
 
     processor(name, sizeof(name));
     uname(&kernel);
     fprintf(to, "%s, %u cores, L2 %llu KiB, Linux %s, ehring %s\n", name, measure_core_count(),
             (unsigned long long)machine_l2_bytes() >> 10, kernel.release, ehring_version());
+    if (getloadavg(&busy, 1) == 1 && busy > BUSY_LOAD)
+        fprintf(to, "Load average %.2f before this run: if others are at work here, the figures suffer.\n", busy);
 }
 
 cJSON *machine_json(void)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Processor, cores, kernel, library version. */
+/* Processor, cores, kernel, library version, and whether others are at work. */
 void machine_print(FILE *to);
 cJSON *machine_json(void);       /* the caller's */
 uint64_t machine_l2_bytes(void); /* of one core; 1 MiB if the system does not say */
