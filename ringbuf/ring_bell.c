@@ -59,15 +59,16 @@ int ring_bell_barrier(void)
     return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0 ? 0 : -errno;
 }
 
-void ring_bell_answer(struct ring_writer *writer, uint64_t number)
+__attribute__((cold)) int ring_bell_answer(struct ring_writer *writer, uint64_t number)
 {
     writer->bell_seen = number;
     if (number == 0)
-        return;
+        return 0;
     int saved_errno = errno;
     ring_bell_send(writer->bell_path);
     errno = saved_errno;
     order_none_add64(&writer->producer->counters.bell_count, 1);
+    return 0;
 }
 
 /* A socket of its own for each ring of the bell: the application may close descriptors it does not know, and a sleep is rare. */
@@ -118,14 +119,14 @@ int ring_writer_flush(struct ring_writer *writer, int64_t deadline_ns, uint64_t 
         return -EOWNERDEAD;
     ring_writer_publish(writer);
     gate = &writer->shipper->gate.gate_pos;
-    order_none_store64(&writer->producer->hot.flush_pos, writer->published_pos);
+    order_none_store64(&writer->producer->hot.flush_pos, writer->pos);
     order_store_waiting(&writer->producer->hot.waiting, 1); /* W1 */
-    while ((gate_pos = order_load_gate(gate)) < writer->published_pos && in_time) {
+    while ((gate_pos = order_load_gate(gate)) < writer->pos && in_time) {
         bell_if_asleep(writer);
         in_time = gate_wait(writer, gate_pos, deadline_ns);
     }
     order_store_waiting(&writer->producer->hot.waiting, 0);
-    *left_bytes = gate_pos < writer->published_pos ? writer->published_pos - gate_pos : 0;
+    *left_bytes = gate_pos < writer->pos ? writer->pos - gate_pos : 0;
     return *left_bytes == 0 ? 0 : -ETIMEDOUT;
 }
 
@@ -150,9 +151,8 @@ static void bell_if_asleep(struct ring_writer *writer)
 {
     uint64_t number = order_load_sleeping_fenced(&writer->shipper->sleeping.number);
 
-    if (number == 0)
-        return;
-    ring_bell_answer(writer, number);
+    if (number != 0)
+        ring_bell_answer(writer, number);
 }
 
 /* Waits until the low half of the gate is another one; false: the deadline has passed. In slices: a shipper may be killed between its

@@ -9,7 +9,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,12 +64,8 @@ out:
     if (draft.dir_fd >= 0)
         close(draft.dir_fd);
     free(draft.dir);
-    if (err) {
-        if (out->map)
-            munmap(out->map, out->map_len);
-        free(out->path);
-        free(out->bell_path);
-    }
+    if (err && out->map)
+        munmap(out->map, out->map_len);
     return err;
 }
 
@@ -95,17 +90,16 @@ static int draft_paths(const struct ring_writer_options *options, struct draft *
     if (!options->stream_dir || options->stream_dir[0] == '\0')
         return ring_refuse(why, RING_ABSENT, -EINVAL, "no stream directory named");
     draft->dir = absolute_dir(options->stream_dir);
-    if (!draft->dir || asprintf(&out->path, "%s/%s", draft->dir, draft->file_name) < 0) {
-        out->path = NULL;
+    if (!draft->dir)
         return ring_refuse(why, RING_ABSENT, -ENOMEM, "no memory for a path");
-    }
-    if (asprintf(&out->bell_path, "%s.bell", draft->dir) < 0) {
-        out->bell_path = NULL;
-        return ring_refuse(why, RING_ABSENT, -ENOMEM, "no memory for a path");
-    }
-    if (strlen(out->bell_path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-        return ring_refuse(why, RING_ABSENT, -ENAMETOOLONG, "doorbell %.100s… has %zu bytes, a socket's path at most %zu", out->bell_path,
-                           strlen(out->bell_path), sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+    int len = snprintf(out->path, sizeof(out->path), "%s/%s", draft->dir, draft->file_name);
+    if (len < 0 || (size_t)len >= sizeof(out->path))
+        return ring_refuse(why, RING_ABSENT, -ENAMETOOLONG, "stream directory %.100s… has a path of more than %zu bytes", draft->dir,
+                           sizeof(out->path));
+    len = snprintf(out->bell_path, sizeof(out->bell_path), "%s.bell", draft->dir);
+    if (len < 0 || (size_t)len >= sizeof(out->bell_path))
+        return ring_refuse(why, RING_ABSENT, -ENAMETOOLONG, "doorbell %.100s….bell has %d bytes, a socket's path at most %u", draft->dir, len,
+                           RING_BELL_PATH_BYTES - 1);
     if (strlen(strrchr(draft->dir, '/') + 1) >= RING_NAME_BYTES)
         return ring_refuse(why, RING_ABSENT, -ENAMETOOLONG, "stream name %.80s… has more than %u bytes", strrchr(draft->dir, '/') + 1,
                            RING_NAME_BYTES - 1);

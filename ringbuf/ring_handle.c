@@ -8,34 +8,31 @@
 #include "ring_internal.h"
 #include "ring_order.h"
 
+static struct ring_writer *writer_alloc(void);
+static void writer_free(struct ring_writer *writer);
 static void writer_init(struct ring_writer *writer, const struct ring_created *created, bool times_all);
 static void writer_sync(struct ring_writer *writer);
 
 int ring_writer_open(const struct ring_writer_options *options, struct ring_writer **out, struct ring_refusal *why)
 {
-    struct ring_writer *writer = NULL;
-    struct ring_created created;
+    struct ring_writer *writer = writer_alloc();
+    struct ring_created *created = malloc(sizeof(*created)); /* paths make it large */
     int err;
 
     *out = NULL;
-    if (posix_memalign((void **)&writer, RING_LINE, sizeof(*writer)) != 0)
-        return ring_refuse(why, RING_ABSENT, -ENOMEM, "no memory for a handle of %zu bytes", sizeof(*writer));
-    memset(writer, 0, sizeof(*writer));
-    writer->alive = ring_fork_word(&writer->generation);
-    if (!writer->alive) {
-        err = ring_refuse(why, RING_ABSENT, -ENOMEM, "no page that a fork wipes (MADV_WIPEONFORK, Linux 4.14)");
-        goto out;
+    if (!writer || !created)
+        err = ring_refuse(why, RING_ABSENT, -ENOMEM, "no memory for a handle that a fork wipes (MADV_WIPEONFORK, Linux 4.14)");
+    else
+        err = ring_create(options, created, why);
+    if (!err) {
+        writer_init(writer, created, options->times_all);
+        if (why)
+            *why = (struct ring_refusal){.rung = RING_READY};
+        *out = writer;
+        writer = NULL;
     }
-    err = ring_create(options, &created, why);
-    if (err)
-        goto out;
-    writer_init(writer, &created, options->times_all);
-    if (why)
-        *why = (struct ring_refusal){.rung = RING_READY};
-    *out = writer;
-    writer = NULL;
-out:
-    free(writer);
+    free(created);
+    writer_free(writer);
     return err;
 }
 
@@ -52,9 +49,7 @@ void ring_writer_close(struct ring_writer *writer)
         if (number != 0) /* after the lock went: who looks now finds an orphan */
             ring_bell_send(writer->bell_path);
     }
-    free(writer->path);
-    free(writer->bell_path);
-    free(writer);
+    writer_free(writer);
 }
 
 uint64_t ring_writer_capacity(const struct ring_writer *writer) { return writer->capacity; }
@@ -66,7 +61,7 @@ uint64_t ring_writer_last_pos(const struct ring_writer *writer) { return writer-
 
 bool ring_writer_alive(const struct ring_writer *writer)
 {
-    return order_none_load32(writer->alive) == writer->generation;
+    return writer->alive;
 }
 
 uint32_t ring_writer_event_bytes_max(const struct ring_writer *writer)
@@ -99,6 +94,24 @@ void ring_writer_read_stats(const struct ring_writer *writer, struct ring_writer
     stats->wait_count = order_none_load64(&writer->producer->counters.wait_count);
 }
 
+static struct ring_writer *writer_alloc(void)
+{
+    void *pages = mmap(NULL, sizeof(struct ring_writer), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (pages == MAP_FAILED)
+        return NULL;
+    if (madvise(pages, sizeof(struct ring_writer), MADV_WIPEONFORK) == 0)
+        return pages;
+    munmap(pages, sizeof(struct ring_writer));
+    return NULL;
+}
+
+static void writer_free(struct ring_writer *writer)
+{
+    if (writer)
+        munmap(writer, sizeof(*writer));
+}
+
 static void writer_init(struct ring_writer *writer, const struct ring_created *created, bool times_all)
 {
     const struct ring_geometry *geometry = &created->geometry;
@@ -116,11 +129,13 @@ static void writer_init(struct ring_writer *writer, const struct ring_created *c
     writer->timed_stripe = RING_STRIPE_NONE;
     writer->last_pos = UINT64_MAX;
     writer->flags_always = times_all ? RING_FLAG_TIME : 0;
+    writer->wide = ring_put_is_wide();
     writer->registered = created->registered;
     writer->on_disk = created->on_disk;
-    writer->path = created->path;
-    writer->bell_path = created->bell_path;
+    memcpy(writer->path, created->path, sizeof(writer->path));
+    memcpy(writer->bell_path, created->bell_path, sizeof(writer->bell_path));
     memcpy(writer->uuid, created->uuid, sizeof(writer->uuid));
+    writer->alive = true;
 }
 
 /* First the data, then the word that says so: after a reboot nothing else tells what reached the disk. */
@@ -128,6 +143,6 @@ static void writer_sync(struct ring_writer *writer)
 {
     if (!writer->on_disk || msync(writer->map, writer->map_len, MS_SYNC) != 0)
         return;
-    order_none_store64(&writer->producer->counters.synced_pos, writer->published_pos);
+    order_none_store64(&writer->producer->counters.synced_pos, writer->pos);
     (void)msync(writer->map, (size_t)(writer->data - writer->map), MS_SYNC);
 }

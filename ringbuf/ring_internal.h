@@ -13,6 +13,7 @@
 #define RING_LIKELY(x) __builtin_expect(!!(x), 1)
 #define RING_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define RING_STRIPE_NONE UINT64_MAX
+#define RING_BELL_PATH_BYTES 108u /* what a socket address holds */
 #define RING_SLICE_NS INT64_C(1000000000) /* a wait on the gate looks again after this: a shipper may be killed between store and wake */
 
 /* ---- ring_guard.c: the process's mappings of other people's files ---- */
@@ -76,8 +77,8 @@ struct ring_created {
     bool on_disk;
     bool registered; /* for membarrier */
     uint8_t uuid[16];
-    char *path;
-    char *bell_path;
+    char bell_path[RING_BELL_PATH_BYTES];
+    char path[PATH_MAX];
 };
 int ring_create(const struct ring_writer_options *options, struct ring_created *out, struct ring_refusal *why);
 
@@ -88,13 +89,9 @@ int ring_space_take(int fd, const char *dir, uint64_t len, bool in_memory, struc
 /* Puts pages under the data region before the first event. Never fails: at worst the first lap is slow. */
 void ring_space_touch(uint8_t *data, uint64_t capacity, uint32_t page_len, bool in_memory);
 
-/* ---- ring_fork.c ---- */
-
-/* A word that holds `*generation` in this process and anything else in its children. NULL: no memory, or a kernel without it. */
-const _Atomic uint32_t *ring_fork_word(uint32_t *generation);
-
 /* ---- writer ---- */
 
+/* Lies in pages that a fork wipes: in a child all is zero, easy_end_pos too, so the short way finds out at no cost. */
 struct ring_writer {
     uint64_t pos;           /* where the next record begins */
     uint64_t easy_end_pos;  /* a record that ends here or before needs no thought: room, same lap, same stripe, same eighth */
@@ -104,26 +101,26 @@ struct ring_writer {
     uint8_t *data;
     struct ring_producer *producer;
     const struct ring_shipper *shipper;
-    const _Atomic uint32_t *alive;
     uint64_t bell_seen;     /* the last `sleeping` seen: answered if not 0 */
-    uint32_t generation;
     uint8_t flags_always;
     bool registered;        /* for membarrier: no fence before the look at `sleeping` */
+    bool wide;              /* the processor copies 32 bytes at a time */
     bool open;              /* a reservation */
-    uint32_t open_off;      /* its payload's offset in the record */
-    uint32_t open_len;      /* its payload's reserved length */
-    uint64_t published_pos;
+    bool on_disk;
+    uint32_t open_off;      /* the reservation's payload, its offset in the record */
+    uint32_t open_len;      /* and its reserved length */
+    uint32_t record_max;
+    bool alive;             /* false: wiped; a fork is the only writer, so no atomic */
+    uint64_t quiet_pos;     /* all below is published; what follows may be too */
     uint64_t gate_pos;      /* as last seen */
     uint64_t timed_stripe;  /* the stripe whose first event has its time */
     uint64_t capacity;
     uint64_t grain;         /* easy_end_pos is never beyond a multiple of this: a stripe, or an eighth if that is smaller */
-    uint32_t record_max;
-    bool on_disk;
     uint8_t *map;
     size_t map_len;
-    char *path;
-    char *bell_path;
     uint8_t uuid[16];
+    char bell_path[RING_BELL_PATH_BYTES];
+    char path[PATH_MAX];
 };
 
 /* Where a record of this shape would go from the writer's position: the pad before it and its length. 0 or -EMSGSIZE. */
@@ -137,10 +134,14 @@ int ring_writer_place(const struct ring_writer *writer, const struct ring_shape 
 /* True if the record fits now; looks at the gate only if it did not fit when last seen. */
 bool ring_writer_fits(struct ring_writer *writer, const struct ring_place *place);
 
+/* ---- ring_put.c ---- */
+
+bool ring_put_is_wide(void);
+
 /* ---- ring_bell.c ---- */
 
 /* `sleeping` has changed: remember it, and ring if it is a sleep. */
-void ring_bell_answer(struct ring_writer *writer, uint64_t number);
+int ring_bell_answer(struct ring_writer *writer, uint64_t number); /* 0, for the jump */
 void ring_bell_send(const char *path);
 
 /* ---- ring_walk.c ---- */

@@ -5,7 +5,6 @@
 
 void ring_writer_words(const struct ring_writer *writer, struct ring_writer_words *words)
 {
-    words->alive = writer->alive;
-    words->generation = writer->generation;
+    words->alive = &writer->alive;
     words->event_bytes_max = &writer->shipper->limit.event_bytes_max;
 }

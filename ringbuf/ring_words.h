@@ -2,6 +2,7 @@
 #ifndef EHRING_RING_WORDS_H
 #define EHRING_RING_WORDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ring.h"
@@ -9,9 +10,8 @@
 #include "ring_order.h"
 
 struct ring_writer_words {
-    const _Atomic uint32_t *alive;
+    const bool *alive; /* wiped by fork, which is its only writer */
     const _Atomic uint32_t *event_bytes_max; /* in the shipper's region: a child does not have it */
-    uint32_t generation;                     /* what *alive is in the process that opened the writer */
 };
 
 /* The words of a writer, valid until its close. Any thread. */
@@ -22,7 +22,7 @@ static inline uint32_t ring_words_limit(const struct ring_writer_words *words)
 {
     uint32_t limit;
 
-    if (__builtin_expect(order_none_load32(words->alive) != words->generation, 0))
+    if (__builtin_expect(!*words->alive, 0))
         return UINT32_MAX;
     limit = order_none_load32(words->event_bytes_max);
     return __builtin_expect(limit != 0, 1) ? limit : RING_EVENT_BYTES_MAX_UNTOLD;

@@ -1,7 +1,7 @@
-/* The producer's end: reserve, commit, discard, and the short way for small events. No system call but the clock once per stripe.
+/* The producer's end: reserve, commit, discard. No system call but the clock once per stripe.
  *
- * The short way asks one question: does the record end at or before easy_end_pos? Up to there the gate leaves room, the lap goes on, and no stripe
- * or eighth begins; everything else is decided once in reserve_slowly. Positions and counts are private and only stored to the mapping. */
+ * One question decides: does the record end at or before easy_end_pos? Up to there the gate leaves room, the lap goes on, and no stripe or
+ * eighth begins; everything else is decided once in reserve_slowly. Positions and counts are private and only stored to the mapping. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -9,55 +9,20 @@
 
 #include "ring_internal.h"
 #include "ring_order.h"
+#include "ring_write.h"
 
-static inline bool is_child(const struct ring_writer *writer);
-static inline uint32_t flags_of(const struct ring_writer *writer, const struct ring_shape *shape);
-static inline bool is_plain(const struct ring_shape *shape, uint32_t flags);
-static inline void write_head(const struct ring_writer *writer, uint64_t pos, uint32_t len, uint16_t route, uint32_t flags, uint32_t key_len);
-static inline void copy_small(uint8_t *to, const uint8_t *from, size_t len);
-static inline void advance(struct ring_writer *writer, uint64_t len);
-static inline void publish(struct ring_writer *writer);
 static void write_front(struct ring_writer *writer, const struct ring_shape *shape, const struct ring_place *place);
 static int reserve_slowly(struct ring_writer *writer, const struct ring_shape *shape, struct ring_place *place);
 static void write_pad(struct ring_writer *writer, uint64_t end_pos);
 static uint64_t place_at(const struct ring_writer *writer, const struct ring_shape *shape, uint64_t pos, struct ring_place *place);
 static int64_t now_ns(void);
 
-int ring_writer_put(struct ring_writer *writer, const struct ring_shape *shape, const void *payload)
-{
-    uint32_t flags = flags_of(writer, shape);
-    uint64_t pos = writer->pos, len = sizeof(struct ring_head) + (uint64_t)shape->payload_len;
-    void *to;
-
-    if (RING_UNLIKELY(is_child(writer)))
-        return -EOWNERDEAD;
-    assert(!writer->open);
-    if (RING_LIKELY(is_plain(shape, flags) && pos + ring_align16(len) <= writer->easy_end_pos)) {
-        write_head(writer, pos, (uint32_t)len, shape->route, flags, 0);
-        copy_small(writer->data + (pos & writer->mask) + sizeof(struct ring_head), payload, shape->payload_len);
-        advance(writer, len);
-        publish(writer);
-        return 0;
-    }
-    int err = ring_writer_reserve(writer, shape, &to);
-    if (RING_UNLIKELY(err))
-        return err;
-    copy_small(to, payload, shape->payload_len);
-    ring_writer_commit(writer, shape->payload_len);
-    return 0;
-}
-
 int ring_writer_reserve(struct ring_writer *writer, const struct ring_shape *shape, void **payload)
 {
     struct ring_place place;
 
-    if (RING_UNLIKELY(is_child(writer)))
-        return -EOWNERDEAD;
-    assert(!writer->open);
-    assert(shape->key_len <= RING_KEY_BYTES_MAX);
-    assert(shape->meta_len <= RING_META_BYTES_MAX);
     place.start_pos = writer->pos;
-    place.flags = (uint8_t)flags_of(writer, shape);
+    place.flags = (uint8_t)record_flags(writer, shape);
     place.off = ring_payload_off(place.flags, shape->key_len, shape->meta_len);
     place.len = place.off + (uint64_t)shape->payload_len;
     if (RING_UNLIKELY(place.start_pos + ring_align16(place.len) > writer->easy_end_pos)) {
@@ -65,6 +30,9 @@ int ring_writer_reserve(struct ring_writer *writer, const struct ring_shape *sha
         if (err)
             return err;
     }
+    assert(!writer->open);
+    assert(shape->key_len <= RING_KEY_BYTES_MAX);
+    assert(shape->meta_len <= RING_META_BYTES_MAX);
     write_front(writer, shape, &place);
     writer->open = true;
     writer->open_off = place.off;
@@ -76,31 +44,34 @@ int ring_writer_reserve(struct ring_writer *writer, const struct ring_shape *sha
 void ring_writer_commit(struct ring_writer *writer, uint32_t payload_len)
 {
     ring_writer_commit_quiet(writer, payload_len);
-    if (RING_LIKELY(!is_child(writer)))
-        publish(writer);
+    if (RING_LIKELY(writer_is_here(writer)))
+        writer_publish(writer, writer->pos, writer->event_count);
 }
 
 void ring_writer_commit_quiet(struct ring_writer *writer, uint32_t payload_len)
 {
-    if (RING_UNLIKELY(is_child(writer)))
+    if (RING_UNLIKELY(!writer_is_here(writer)))
         return;
     assert(writer->open);
     assert(payload_len <= writer->open_len);
+    uint64_t pos = writer->pos;
     if (payload_len < writer->open_len)
-        ((struct ring_head *)(writer->data + (writer->pos & writer->mask)))->len = writer->open_off + payload_len;
+        ((struct ring_head *)(writer->data + (pos & writer->mask)))->len = writer->open_off + payload_len;
     writer->open = false;
-    advance(writer, writer->open_off + (uint64_t)payload_len);
+    writer_advance(writer, pos, pos + ring_align16(writer->open_off + (uint64_t)payload_len));
 }
 
 void ring_writer_publish(struct ring_writer *writer)
 {
-    if (RING_LIKELY(!is_child(writer)) && writer->published_pos != writer->pos)
-        publish(writer);
+    if (RING_LIKELY(writer_is_here(writer))) {
+        writer->quiet_pos = writer->pos;
+        writer_publish(writer, writer->pos, writer->event_count);
+    }
 }
 
 void ring_writer_discard(struct ring_writer *writer)
 {
-    if (RING_UNLIKELY(is_child(writer)))
+    if (RING_UNLIKELY(!writer_is_here(writer)))
         return;
     assert(writer->open);
     writer->open = false;
@@ -125,78 +96,9 @@ bool ring_writer_fits(struct ring_writer *writer, const struct ring_place *place
     if (end_pos - writer->gate_pos <= writer->capacity)
         return true;
     uint64_t gate_pos = order_load_gate(&writer->shipper->gate.gate_pos);
-    if (writer->published_pos - gate_pos <= writer->capacity && gate_pos - writer->gate_pos <= writer->capacity) /* else it cannot be */
+    if (writer->pos - gate_pos <= writer->capacity && gate_pos - writer->gate_pos <= writer->capacity) /* else it cannot be */
         writer->gate_pos = gate_pos;
     return end_pos - writer->gate_pos <= writer->capacity;
-}
-
-static inline bool is_child(const struct ring_writer *writer)
-{
-    return order_none_load32(writer->alive) != writer->generation;
-}
-
-static inline uint32_t flags_of(const struct ring_writer *writer, const struct ring_shape *shape)
-{
-    return shape->flags | writer->flags_always | (shape->meta_len > 0 ? (uint32_t)RING_FLAG_META : 0);
-}
-
-static inline bool is_plain(const struct ring_shape *shape, uint32_t flags)
-{
-    return (shape->key_len | (flags & (RING_FLAG_TIME | RING_FLAG_META))) == 0;
-}
-
-static inline void write_head(const struct ring_writer *writer, uint64_t pos, uint32_t len, uint16_t route, uint32_t flags, uint32_t key_len)
-{
-    *(struct ring_head *)(writer->data + (pos & writer->mask)) = (struct ring_head){
-        .len = len,
-        .seq16 = (uint16_t)writer->event_count,
-        .route = route,
-        .pos16 = (uint32_t)(pos / RING_RECORD_ALIGN),
-        .kind = RING_KIND_DATA,
-        .flags = (uint8_t)flags,
-        .key_len = (uint16_t)key_len,
-    };
-}
-
-typedef uint8_t copy_word __attribute__((vector_size(16), aligned(1), may_alias));
-
-/* A call of memcpy costs as much as a small event. Sixteen bytes at a time, the last sixteen overlapping. */
-static inline void copy_small(uint8_t *to, const uint8_t *from, size_t len)
-{
-    if (RING_UNLIKELY(len > 512)) {
-        memcpy(to, from, len);
-        return;
-    }
-    if (RING_UNLIKELY(len < 16)) {
-        for (size_t i = 0; i < len; i++)
-            to[i] = from[i];
-        return;
-    }
-    size_t last = len - 16;
-    for (size_t i = 0; i < last; i += 16)
-        *(copy_word *)(to + i) = *(const copy_word *)(from + i);
-    *(copy_word *)(to + last) = *(const copy_word *)(from + last);
-}
-
-static inline void advance(struct ring_writer *writer, uint64_t len)
-{
-    writer->last_pos = writer->pos;
-    writer->pos += ring_align16(len);
-    writer->event_count++;
-}
-
-/* The count first: after a kill between the two it is ahead, never behind (ring_committed_events). */
-static inline void publish(struct ring_writer *writer)
-{
-    struct ring_producer *producer = writer->producer;
-    const _Atomic uint64_t *sleeping = &writer->shipper->sleeping.number;
-
-    order_none_store64(&producer->hot.event_count, writer->event_count);
-    order_publish(&producer->hot.write_pos, writer->pos); /* P1 */
-    writer->published_pos = writer->pos;
-    uint64_t number = RING_LIKELY(writer->registered) ? order_load_sleeping_registered(sleeping) : order_load_sleeping_fenced(sleeping); /* S2 */
-    if (RING_UNLIKELY(number != writer->bell_seen))
-        ring_bell_answer(writer, number);
 }
 
 /* All of a record but its payload. */
@@ -205,7 +107,7 @@ static void write_front(struct ring_writer *writer, const struct ring_shape *sha
     uint8_t *at = writer->data + (place->start_pos & writer->mask);
     uint32_t key_room = ring_align8(shape->key_len);
 
-    write_head(writer, place->start_pos, (uint32_t)place->len, shape->route, place->flags, shape->key_len);
+    record_write_head(writer, place->start_pos, (uint32_t)place->len, shape->route, place->flags, shape->key_len);
     at += sizeof(struct ring_head);
     if (key_room) {
         *(uint64_t *)(at + key_room - 8) = 0;
@@ -228,15 +130,16 @@ static void write_front(struct ring_writer *writer, const struct ring_shape *sha
 /* Full, a new lap, stripe or eighth, or too large. Writes the pad before a new lap only if the record fits behind it. */
 static __attribute__((noinline)) int reserve_slowly(struct ring_writer *writer, const struct ring_shape *shape, struct ring_place *place)
 {
+    if (!writer_is_here(writer))
+        return -EOWNERDEAD;
     int err = ring_writer_place(writer, shape, place);
-
     if (err)
         return err;
     if (!ring_writer_fits(writer, place))
         return -EAGAIN;
     /* T1: a tap believes what is half a lap old, so publication must not lag behind by more than an eighth, quiet or not. */
-    if (writer->pos - writer->published_pos >= writer->capacity / RING_RECORD_SHARE)
-        publish(writer);
+    if (writer->pos - writer->quiet_pos >= writer->capacity / RING_RECORD_SHARE)
+        ring_writer_publish(writer);
     order_enter_eighth();
     if (place->start_pos != writer->pos)
         write_pad(writer, place->start_pos);
@@ -261,7 +164,7 @@ static void write_pad(struct ring_writer *writer, uint64_t end_pos)
 /* Returns the bytes it takes. */
 static uint64_t place_at(const struct ring_writer *writer, const struct ring_shape *shape, uint64_t pos, struct ring_place *place)
 {
-    uint32_t flags = flags_of(writer, shape);
+    uint32_t flags = record_flags(writer, shape);
 
     if (pos / RING_STRIPE_BYTES != writer->timed_stripe)
         flags |= RING_FLAG_TIME;
