@@ -95,7 +95,7 @@ start_hub() {
     "$build/ehring-hub" --no-plain --amqps-port 0 --hub demo:4 --hub steady:4 --state-dir "$work/hub" --store-file "$work/store" \
         --store-bytes-max 64M >"$work/hub.log" 2>&1 &
     hub_pid=$!
-    wait_for 15 "ehring-hub to listen" grep -q '^ready ' "$work/hub.log"
+    wait_for 15 "ehring-hub to listen" grep -qs '^ready ' "$work/hub.log"
 }
 
 of_ready() { grep -m1 '^ready ' "$work/hub.log" | tr ' ' '\n' | sed -n "s/^$1=//p"; }
@@ -156,6 +156,9 @@ latency() { # stream: the line of the histogram, after the count
     "$build/ehring-stat" -1 --rings "$rings" --stream "$1" 2>/dev/null | sed -n 's/^ *commit_to_accept[a-z_]*  *count [0-9]*  //p' | head -n 1
 }
 
+thousands() { sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$1"; }
+count() { if [ "$1" -eq 1 ]; then echo "1 $2"; else echo "$1 $2s"; fi; } # number, noun
+
 of_feeds() { sed -n "s/^producer=.* $1=\([0-9.]*\).*/\1/p" "$work"/feed-demo-*.log; }
 
 for program in ehring-hub ehring-shipper ehring-demo ehring-stat; do
@@ -166,7 +169,7 @@ names=${input[*]}
 make_places
 start_hub
 start_shipper
-echo "demo: $names → $PRODUCERS producers → rings → ehring-shipper → TLS → ehring-hub, 4 partitions"
+echo "demo: $names → $(count "$PRODUCERS" producer) → rings → ehring-shipper → TLS → ehring-hub, 4 partitions"
 for producer in $(seq "$PRODUCERS"); do feed demo "$producer" "$share"; done
 watch_feeds
 wait_for 30 "the shipper to remove the rings of ended producers" no_rings demo
@@ -183,18 +186,23 @@ stop ehring-shipper "$shipper_pid" 40
 shipper_pid=
 stop ehring-hub "$hub_pid" 15
 hub_pid=
-backend=$(sed -n 's/.*net=\([a-z_]*\).*/\1/p' "$work/shipper.log" | head -n 1)
-batches=$(sed -n 's/^hub=demo partition=all .*batches=\([0-9]*\) .*events_per_batch_mean=\([0-9.]*\).*/\2 (mean of \1 batches)/p' "$work/hub.log")
+backend=$(sed -n 's/.*msg="network by \([a-z_]*\)".*/\1/p' "$work/shipper.log" | head -n 1)
+troubles=$(grep -cE ' level=(warn|warning|error) ' "$work/shipper.log")
+batches=$(sed -n 's/^hub=demo partition=all .*batches=\([0-9]*\) .*events_per_batch_mean=\([0-9.]*\).*/\1, \2 events each/p' "$work/hub.log")
 seconds=$(of_feeds accepted_s | sort -n | tail -n 1)
 bytes=$(of_feeds bytes | awk '{ sum += $1 } END { printf "%.0f", sum }')
 
 echo
-echo "events        $((share * PRODUCERS)) from $PRODUCERS producers, $(awk -v b="$bytes" 'BEGIN { printf "%.1f", b / 1e6 }') MB of text"
-echo "shipper       $WORKERS workers, ${backend:-$NET}, $cpu, $((anon_kib / 1024)) MiB besides the rings"
-awk -v n=$((share * PRODUCERS)) -v b="$bytes" -v s="$seconds" 'BEGIN { printf "throughput    %.0f events/s, %.1f MB/s, %.2f s until the last was accepted\n", n / s, b / s / 1e6, s }'
-echo "batches       ${batches:-?} events per batch"
-echo "latency       commit to accept, rings full:        ${full:-not measured}"
-[ "$steady_events" -eq 0 ] || printf 'latency       commit to accept, %6d events/s:    %s\n' "$STEADY_RATE" "${steady:-not measured}"
+echo "events        $(thousands $((share * PRODUCERS))) from $PRODUCERS producers, $(awk -v b="$bytes" 'BEGIN { printf "%.1f", b / 1e6 }') MB of text"
+echo "shipper       $(count "$WORKERS" worker) on ${backend:-$NET}, $cpu, $((anon_kib / 1024)) MiB besides the rings"
+awk -v n=$((share * PRODUCERS)) -v b="$bytes" -v s="$seconds" 'BEGIN { printf "%.0f %.1f %.2f\n", n / s, b / s / 1e6, s }' | {
+    read -r rate megabytes took
+    echo "throughput    $(thousands "$rate") events/s, $megabytes MB/s of text, $took s until the last was accepted"
+}
+echo "batches       ${batches:-?}"
+echo "latency       commit to accept, rings full        ${full:-not measured}"
+[ "$steady_events" -eq 0 ] || printf 'latency       commit to accept, %6s events/s     %s\n' "$(thousands "$STEADY_RATE")" "${steady:-not measured}"
+[ "$troubles" -eq 0 ] || echo "warnings      $troubles, the last: $(grep -E ' level=(warn|warning|error) ' "$work/shipper.log" | tail -n 1)"
 "$build/ehring-demo" proof --store "$work/store" --hub demo --producers "$PRODUCERS" --events "$share" "${input[@]}" 2>"$work/proof.log"
 status=$?
 cat "$work/proof.log" >&2

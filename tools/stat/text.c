@@ -27,16 +27,16 @@ void stat_text_print(const struct stat_look *look, const struct stat_file *file,
     }
 }
 
+/* Three digits: a histogram knows no more. */
 const char *stat_duration(uint64_t ns, char text[32])
 {
-    if (ns < 10000)
-        snprintf(text, 32, "%" PRIu64 " ns", ns);
-    else if (ns < 10000000)
-        snprintf(text, 32, "%.1f us", (double)ns / 1e3);
-    else if (ns < UINT64_C(10000000000))
-        snprintf(text, 32, "%.1f ms", (double)ns / 1e6);
-    else
-        snprintf(text, 32, "%.1f s", (double)ns / 1e9);
+    static const char *const unit[] = {"ns", "us", "ms", "s"};
+    double value = (double)ns;
+    size_t i = 0;
+
+    for (; value >= 999.5 && i < 3; i++)
+        value /= 1000;
+    snprintf(text, 32, "%.*f %s", i == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value, unit[i]);
     return text;
 }
 
