@@ -161,6 +161,20 @@ Test(hub_conn, a_connection_without_token_is_closed_after_its_time)
     rig_close(&r);
 }
 
+Test(hub_conn, a_connection_that_never_opens_is_cut_however_slowly_it_talks)
+{
+    struct rig r;
+
+    rig_open(&r, NULL);
+    for (int i = 0; i < 8; i++) {
+        r.broker.now_mono_ms = i * 3000;
+        hub_buf_put(&r.out, &"AMQP\3\1\0\0"[i], 1);
+        rig_flush(&r);
+        cr_assert_eq(r.ended, i * 3000 > 20000, "at %d s", i * 3);
+    }
+    rig_close(&r);
+}
+
 Test(hub_conn, a_token_that_runs_out_drops_the_links_until_a_new_one_is_put)
 {
     struct rig r;
