@@ -9,6 +9,7 @@
 #include "bench/measure.h"
 
 #define HEAD_LEN 16u
+#define PAGE_BYTES 4096u
 
 struct floor_head {
     uint64_t len;
@@ -17,7 +18,9 @@ struct floor_head {
 
 int floor_open(struct floor_buffer *buffer, size_t bytes_len)
 {
-    *buffer = (struct floor_buffer){.bytes = aligned_alloc(4096, bytes_len), .bytes_len = bytes_len};
+    size_t pages_len = (bytes_len + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+
+    *buffer = (struct floor_buffer){.bytes = aligned_alloc(PAGE_BYTES, pages_len), .bytes_len = bytes_len};
     if (!buffer->bytes)
         return -ENOMEM;
     memset(buffer->bytes, 0x5a, bytes_len);
