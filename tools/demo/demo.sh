@@ -9,6 +9,10 @@ build=${EHRING_BUILD:-$(cd "$(dirname "$0")/../.." && pwd)/build}
 EVENTS=${EVENTS:-1000000} PRODUCERS=${PRODUCERS:-4} WORKERS=${WORKERS:-2} NET=${NET:-auto} INPUT=${INPUT:-}
 LIMIT_SECONDS=${LIMIT_SECONDS:-300} STEADY_RATE=${STEADY_RATE:-5000}
 STEADY_SECONDS=2
+for number in "$EVENTS" "$PRODUCERS" "$WORKERS" "$LIMIT_SECONDS" "$STEADY_RATE"; do
+    [[ $number =~ ^[0-9]{1,12}$ ]] || { echo "demo: \"$number\" is not a number" >&2; exit 2; }
+done
+[ $((EVENTS * PRODUCERS * WORKERS)) -gt 0 ] || { echo "demo: EVENTS, PRODUCERS and WORKERS are at least 1" >&2; exit 2; }
 share=$(((EVENTS + PRODUCERS - 1) / PRODUCERS))
 work='' rings='' hub_pid='' shipper_pid='' feed_pids=() input=()
 
@@ -86,9 +90,12 @@ make_places() {
         shm=$work
     fi
     rings=$(mktemp -d "$shm/ehring-demo.XXXXXX") || die "no directory for the rings"
-    cp -- "${input[@]}" "$work/" || die "cannot copy the input"
+    mkdir "$work/input"
     local i
-    for i in "${!input[@]}"; do input[i]=$work/$(basename "${input[i]}"); done # a copy: the original may change meanwhile
+    for i in "${!input[@]}"; do # a copy: the original may change meanwhile
+        cp -- "${input[i]}" "$work/input/$i" || die "cannot copy ${input[i]}"
+        input[i]=$work/input/$i
+    done
 }
 
 start_hub() {
