@@ -3,9 +3,9 @@
 // Subscribes and resolves with [{event, partitionId}] when `count` events have come; rejects on an error or after seconds.
 export function read(client, { partition, position, count, options = {}, seconds = 30 }) {
   const found = [];
-  let subscription;
+  let subscription, timer;
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`${found.length} of ${count} events after ${seconds} s`)), seconds * 1000);
+    timer = setTimeout(() => reject(new Error(`${found.length} of ${count} events after ${seconds} s`)), seconds * 1000);
     const handlers = {
       processEvents: async (events, context) => {
         for (const event of events) found.push({ event, partitionId: context.partitionId });
@@ -15,6 +15,8 @@ export function read(client, { partition, position, count, options = {}, seconds
     };
     const all = { startPosition: position, maxBatchSize: 500, maxWaitTimeInSeconds: 1, ...options };
     subscription = partition === undefined ? client.subscribe(handlers, all) : client.subscribe(partition, handlers, all);
-    Promise.resolve().then(() => timer.unref());
-  }).finally(() => subscription.close()).then(() => found);
+  }).finally(() => {
+    clearTimeout(timer);
+    return subscription.close();
+  }).then(() => found);
 }
