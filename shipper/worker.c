@@ -195,9 +195,11 @@ static void inbox_take(struct worker *worker, int64_t now_ns)
     do {
         pthread_mutex_lock(&worker->inbox_lock);
         count = worker->inbox_count < 32 ? worker->inbox_count : 32;
-        memcpy(batch, worker->inbox, count * sizeof *batch);
-        worker->inbox_count -= count;
-        memmove(worker->inbox, worker->inbox + count, worker->inbox_count * sizeof *batch);
+        if (count) {
+            memcpy(batch, worker->inbox, count * sizeof *batch);
+            worker->inbox_count -= count;
+            memmove(worker->inbox, worker->inbox + count, worker->inbox_count * sizeof *batch);
+        }
         pthread_mutex_unlock(&worker->inbox_lock);
         for (uint32_t i = 0; i < count; i++)
             message_take(worker, &batch[i], now_ns);
