@@ -21,6 +21,7 @@ static int terminus_address(const struct hub_fields *f, unsigned field, char add
 static int admit(struct hub_link *l, const struct hub_fields *f, struct hub_error *why);
 static int admit_cbs(struct hub_link *l, struct hub_error *why);
 static int admit_entity(struct hub_link *l, const struct hub_path *path, const char *address, struct hub_error *why);
+static void unauthorized(const struct hub_link *l, struct hub_error *e);
 static void attach_answer(struct hub_link *l, const struct hub_fields *f, bool refused);
 static void credit_grant(struct hub_link *l);
 static uint32_t credit_max(const struct hub_link *l);
@@ -29,13 +30,6 @@ static int delivery_add(struct hub_link *l, struct hub_in payload, struct hub_er
 static void partial_return(struct hub_link *l);
 static enum hub_after delivery_end(struct hub_link *l, struct hub_in payload);
 static enum hub_after dispatch(struct hub_link *l, const uint8_t *bytes, size_t len);
-
-static void unauthorized(const struct hub_link *l, struct hub_error *e)
-{
-    hub_error_set(e, "amqp:unauthorized-access",
-                  "Unauthorized access. '%s' claim(s) are required to perform this operation. Resource: 'sb://%.128s/%.256s'.",
-                  l->peer_sends ? "Send" : "Listen", l->session->conn->broker->host, l->path);
-}
 
 int hub_link_attach(struct hub_session *s, const struct hub_fields *f, struct hub_error *why)
 {
@@ -247,6 +241,13 @@ static int admit_entity(struct hub_link *l, const struct hub_path *path, const c
                              "The specified partition '%.64s' is invalid for the Event Hub '%.128s'. It should be between 0 and %u.",
                              path->partition, l->entity->name, l->entity->partition_count - 1);
     return 0;
+}
+
+static void unauthorized(const struct hub_link *l, struct hub_error *e)
+{
+    hub_error_set(e, "amqp:unauthorized-access",
+                  "Unauthorized access. '%s' claim(s) are required to perform this operation. Resource: 'sb://%.128s/%.256s'.",
+                  l->peer_sends ? "Send" : "Listen", l->session->conn->broker->host, l->path);
 }
 
 /* Null termini are how AMQP says that a detach will follow. */

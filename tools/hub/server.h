@@ -8,10 +8,11 @@
 
 struct hub_server;
 
-/* Listens on the ports given (0: the kernel chooses); one of ctx and plain may be missing. NULL: a message went to stderr. */
+/* Makes a loop that listens nowhere yet; broker and limits must outlive it. NULL: a message went to stderr. */
 struct hub_server *hub_server_open(struct hub_broker *b, const struct hub_limits *limits);
 
-/* Listens on an address; with TLS when ctx is not NULL. Stores the port in use. 0 or a negative errno. */
+/* Listens on an address; with TLS when ctx is not NULL. Port 0: the kernel chooses; stores the one in use. At most two. 0 or a negative
+ * errno. */
 int hub_server_listen(struct hub_server *s, const char *address, uint16_t *port, SSL_CTX *ctx);
 
 /* Waits for something to do and does it. `wait_mask` lets signals in while it waits. 0, or a negative errno: it cannot go on. */
