@@ -1,4 +1,5 @@
-/* One AMQP connection: the proton engine, its bytes and its timers. Does no I/O. Links are in conn_link.c, events in conn_event.c, requests in request.c. */
+/* One AMQP connection: the proton engine, its bytes and its timers. Does no I/O. Links are in conn_link.c, events in conn_event.c, requests
+ * in request.c. */
 #include "conn_internal.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* One AMQP 1.0 connection: the proton engine, its session(s), sender links, credit, CBS and management requests. Bytes in, bytes out; does no I/O.
- * Used by one thread. No callbacks: what happened is fetched with conn_next_event. */
+/* One AMQP 1.0 connection: the proton engine, its session(s), sender links, credit, CBS and management requests. Bytes in, bytes out; does
+ * no I/O. Used by one thread. No callbacks: what happened is fetched with conn_next_event. */
 #ifndef EHRING_CONN_H
 #define EHRING_CONN_H
 
@@ -8,16 +8,16 @@
 #include <stdint.h>
 
 #define CONN_MAX_FRAME 65536u
-#define CONN_PIECE_BYTES (CONN_MAX_FRAME - 512u) /* handed to proton at once, per link and turn */
+#define CONN_PIECE_BYTES (CONN_MAX_FRAME - 512u)     /* handed to proton at once, per link and turn */
 #define CONN_PENDING_BYTES_MAX (4u * CONN_MAX_FRAME) /* a session whose peer's window is closed is handed no more than this */
 
 struct conn;
 
 struct conn_options {
-    const char *container_id;  /* unique per connection */
-    const char *hostname;      /* the namespace's name: `open.hostname` */
-    uint32_t idle_timeout_ms;  /* ours; 0: 60,000 */
-    const char *product;       /* `open` properties: product and version; platform and user-agent are made of uname */
+    const char *container_id; /* unique per connection */
+    const char *hostname;     /* the namespace's name: `open.hostname` */
+    uint32_t idle_timeout_ms; /* ours; 0: 60,000 */
+    const char *product;      /* `open` properties: product and version; platform and user-agent are made of uname */
     const char *version;
 };
 
@@ -26,35 +26,39 @@ int conn_open(const struct conn_options *options, struct conn **out);
 void conn_free(struct conn *conn); /* at once, NULL is fine; buffers of unfinished sends are no longer looked at */
 
 /* ---- bytes ---- */
-/* Plain bytes from the peer; takes them all (feeds proton as often as needed). 0, or negative errno once the engine is broken (a CONN_CLOSED event follows). */
+/* Plain bytes from the peer; takes them all (feeds proton as often as needed). 0, or negative errno once the engine is broken (a
+ * CONN_CLOSED event follows). */
 int conn_input(struct conn *conn, const uint8_t *data, size_t len);
 void conn_input_end(struct conn *conn); /* the transport ended */
-/* Plain bytes for the peer (after the message-format filter): count and *data, valid until conn_output_done. Hands pieces of the sends under way to
- * proton, in turn over the links, while it holds little. 0: nothing now. */
+/* Plain bytes for the peer (after the message-format filter): count and *data, valid until conn_output_done. Hands pieces of the sends
+ * under way to proton, in turn over the links, while it holds little. 0: nothing now. */
 size_t conn_output(struct conn *conn, const uint8_t **data);
 void conn_output_done(struct conn *conn, size_t len);
-/* Timers of the AMQP idle time-outs and of pending requests. Returns the time in ms at which to call again (same clock, CLOCK_MONOTONIC ms). */
+/* Timers of the AMQP idle time-outs and of pending requests. Returns the time in ms at which to call again (same clock, CLOCK_MONOTONIC
+ * ms). */
 int64_t conn_tick(struct conn *conn, int64_t now_ms);
 
 /* ---- requests ---- */
-/* put-token on $cbs (links are opened on first use). Answer: CONN_TOKEN. `type`: servicebus.windows.net:sastoken or jwt. One request per node at a time: -EBUSY
- * until its answer was fetched. Time-out 60 s, counted by conn_tick. Strings are copied; our copy is wiped, proton's is out of reach. 0, -EBUSY, -ENOTCONN, -E2BIG. */
+/* put-token on $cbs (links are opened on first use). Answer: CONN_TOKEN. `type`: servicebus.windows.net:sastoken or jwt. One request per
+ * node at a time: -EBUSY until its answer was fetched. Time-out 60 s, counted by conn_tick. Strings are copied; our copy is wiped, proton's
+ * is out of reach. 0, -EBUSY, -ENOTCONN, -E2BIG. */
 int conn_put_token(struct conn *conn, const char *type, const char *audience, const char *token, int64_t expires_s);
 /* READ of the hub on $management. Answer: CONN_HUB. */
 int conn_read_hub(struct conn *conn, const char *hub, const char *token);
 
 /* ---- links ---- */
-/* Attaches a sender (unsettled, first) to `address`. A link number >= 0 or -EMFILE (peer's handle-max and channel-max are used up; more sessions are opened by
- * themselves). Answer: CONN_LINK_READY or CONN_LINK_ENDED. */
+/* Attaches a sender (unsettled, first) to `address`. A link number >= 0 or -EMFILE (peer's handle-max and channel-max are used up; more
+ * sessions are opened by themselves). Answer: CONN_LINK_READY or CONN_LINK_ENDED. */
 int conn_link_open(struct conn *conn, const char *address);
-void conn_link_close(struct conn *conn, int link); /* detach(closed); CONN_LINK_ENDED follows; no settlement of its sends comes afterwards */
-uint32_t conn_link_credit(const struct conn *conn, int link);          /* deliveries that may be begun now */
+/* Detach(closed); CONN_LINK_ENDED follows; no settlement of its sends comes afterwards. */
+void conn_link_close(struct conn *conn, int link);
+uint32_t conn_link_credit(const struct conn *conn, int link);            /* deliveries that may be begun now */
 uint64_t conn_link_message_bytes_max(const struct conn *conn, int link); /* the peer's max-message-size, 0: none told */
 
 enum conn_format { CONN_FORMAT_SINGLE, CONN_FORMAT_BATCH }; /* message-format 0 and 0x80013700 */
 
-/* Begins one delivery. One under way (CONN_SENT not fetched) per link: -EBUSY; -EAGAIN without credit; -ENOTCONN. `data` stays the caller's and must live and not
- * change until CONN_SENT or the link's end. `tag` comes back in CONN_SENT and CONN_SETTLED. */
+/* Begins one delivery. One under way (CONN_SENT not fetched) per link: -EBUSY; -EAGAIN without credit; -ENOTCONN. `data` stays the caller's
+ * and must live and not change until CONN_SENT or the link's end. `tag` comes back in CONN_SENT and CONN_SETTLED. */
 int conn_send(struct conn *conn, int link, uint64_t tag, enum conn_format format, const uint8_t *data, size_t len);
 /* Gives up a delivery of which not all is handed over (AMQP aborted): its buffer is free afterwards, no settlement comes. */
 void conn_send_abort(struct conn *conn, int link);
@@ -64,15 +68,16 @@ void conn_close(struct conn *conn);
 
 /* ---- what happened ---- */
 enum conn_event_kind {
-    CONN_OPENED,      /* the peer's open has come */
-    CONN_TOKEN,       /* status 200..299: accepted; else refused: condition, description. Status 0: no answer came (time-out, link refused) */
-    CONN_HUB,         /* status as above; partition_count; ids are "0".."n-1" (`ids_plain`) or not */
+    CONN_OPENED, /* the peer's open has come */
+    CONN_TOKEN,  /* status 200..299: accepted; else refused: condition, description. Status 0: no answer came (time-out, link refused) */
+    CONN_HUB,    /* status as above; partition_count; ids are "0".."n-1" (`ids_plain`) or not */
     CONN_LINK_READY,  /* attached with a target */
     CONN_LINK_CREDIT, /* credit came where there was none */
     CONN_SENT,        /* the last piece of `tag` is with proton: the buffer is the caller's again */
     CONN_SETTLED,     /* `outcome` of `tag` */
     CONN_LINK_ENDED,  /* refused, detached or closed; all its unsettled sends have an unknown outcome */
-    CONN_CLOSED,      /* the connection is over: condition, description (empty: closed by us or transport end). No CONN_LINK_ENDED needs to have come before */
+    CONN_CLOSED, /* the connection is over: condition, description (empty: closed by us or transport end). No CONN_LINK_ENDED needs to have
+                    come before */
 };
 enum conn_outcome { CONN_ACCEPTED, CONN_REJECTED, CONN_RELEASED, CONN_MODIFIED };
 struct conn_event {
@@ -85,8 +90,8 @@ struct conn_event {
     uint32_t partition_count;
     uint64_t tag;
     uint64_t message_bytes_max;
-    char condition[64];     /* AMQP symbol, empty if none */
-    char description[512];  /* the peer's text, cut, control bytes replaced */
+    char condition[64];    /* AMQP symbol, empty if none */
+    char description[512]; /* the peer's text, cut, control bytes replaced */
 };
 /* Takes the oldest event. false: none. */
 bool conn_next_event(struct conn *conn, struct conn_event *event);

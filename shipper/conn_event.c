@@ -10,7 +10,7 @@
 #include <proton/event.h>
 #include <proton/transport.h>
 
-#define CONTAINER(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define CONTAINER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static void engine_event(struct conn *conn, pn_event_t *event);
 static void session_event(struct conn *conn, pn_event_t *event);
@@ -75,19 +75,28 @@ static void engine_event(struct conn *conn, pn_event_t *event)
         pn_connection_close(conn->driver.connection);
         break;
     case PN_SESSION_REMOTE_OPEN:
-    case PN_SESSION_REMOTE_CLOSE: session_event(conn, event); break;
+    case PN_SESSION_REMOTE_CLOSE:
+        session_event(conn, event);
+        break;
     case PN_LINK_REMOTE_OPEN:
     case PN_LINK_REMOTE_CLOSE:
     case PN_LINK_REMOTE_DETACH:
-    case PN_LINK_FLOW: link_event(conn, event); break;
-    case PN_DELIVERY: delivery_event(conn, event); break;
+    case PN_LINK_FLOW:
+        link_event(conn, event);
+        break;
+    case PN_DELIVERY:
+        delivery_event(conn, event);
+        break;
     case PN_TRANSPORT_ERROR:
         conn->is_broken = true;
         conn_end(conn, pn_transport_condition(conn->driver.transport));
         break;
     case PN_TRANSPORT_TAIL_CLOSED:
-    case PN_TRANSPORT_CLOSED: conn_end(conn, pn_transport_condition(conn->driver.transport)); break;
-    default: break; /* what we did ourselves */
+    case PN_TRANSPORT_CLOSED:
+        conn_end(conn, pn_transport_condition(conn->driver.transport));
+        break;
+    default:
+        break; /* what we did ourselves */
     }
 }
 
@@ -138,7 +147,9 @@ static void delivery_event(struct conn *conn, pn_event_t *event)
     if (!owner)
         return;
     switch (*owner) {
-    case OWNER_SENDER: link_delivery_changed(delivery); break;
+    case OWNER_SENDER:
+        link_delivery_changed(delivery);
+        break;
     case OWNER_REQUEST: {
         struct request *request = (struct request *)(void *)owner;
         if (request_delivery(request, delivery))
@@ -176,15 +187,25 @@ static bool event_fill(struct conn *conn, struct event_node *node, struct conn_e
     event->kind = node->kind;
     event->link = -1;
     switch (node->kind) {
-    case CONN_OPENED: return true;
-    case CONN_TOKEN: return fill_answer(&conn->cbs, event);
-    case CONN_HUB: return fill_answer(&conn->management, event);
-    case CONN_LINK_READY: return fill_link(node, CONTAINER(node, struct link, ready), event);
-    case CONN_LINK_CREDIT: return fill_link(node, CONTAINER(node, struct link, credit), event);
-    case CONN_SENT: return fill_link(node, CONTAINER(node, struct link, sent), event);
-    case CONN_SETTLED: return fill_settled(conn, CONTAINER(node, struct delivery, settled), event);
-    case CONN_LINK_ENDED: return fill_link_ended(CONTAINER(node, struct link, ended), event);
-    case CONN_CLOSED: fill_text(event, &conn->end_text); return true;
+    case CONN_OPENED:
+        return true;
+    case CONN_TOKEN:
+        return fill_answer(&conn->cbs, event);
+    case CONN_HUB:
+        return fill_answer(&conn->management, event);
+    case CONN_LINK_READY:
+        return fill_link(node, CONTAINER(node, struct link, ready), event);
+    case CONN_LINK_CREDIT:
+        return fill_link(node, CONTAINER(node, struct link, credit), event);
+    case CONN_SENT:
+        return fill_link(node, CONTAINER(node, struct link, sent), event);
+    case CONN_SETTLED:
+        return fill_settled(conn, CONTAINER(node, struct delivery, settled), event);
+    case CONN_LINK_ENDED:
+        return fill_link_ended(CONTAINER(node, struct link, ended), event);
+    case CONN_CLOSED:
+        fill_text(event, &conn->end_text);
+        return true;
     }
     return false;
 }

@@ -1,7 +1,9 @@
-/* What the files of the connection share: conn.c (engine, bytes, timers), conn_link.c (links and sends), conn_event.c (what happened). Private to them.
+/* What the files of the connection share: conn.c (engine, bytes, timers), conn_link.c (links and sends), conn_event.c (what happened).
+ * Private to them.
  *
- * The queue of events holds nodes that live in what they tell of: four in each link, four in the connection, one in each unsettled delivery. Each is queued at most
- * once at a time, so the queue is bounded by links and unsettled deliveries; both are the caller's doing, never the peer's. */
+ * The queue of events holds nodes that live in what they tell of: four in each link, four in the connection, one in each unsettled
+ * delivery. Each is queued at most once at a time, so the queue is bounded by links and unsettled deliveries; both are the caller's doing,
+ * never the peer's. */
 #ifndef EHRING_CONN_INTERNAL_H
 #define EHRING_CONN_INTERNAL_H
 
@@ -77,7 +79,7 @@ struct conn {
     struct request cbs, management;
     struct link **link; /* by number, NULL: free */
     uint32_t link_cap;
-    uint64_t link_names; /* names given so far */
+    uint64_t link_names;                      /* names given so far */
     struct link *sending_head, *sending_tail; /* links with bytes to hand over, in turn */
     uint32_t next_tag;
     struct delivery *free_delivery;
@@ -97,10 +99,10 @@ void engine_drain(struct conn *conn);
 /* ---- conn_link.c ---- */
 /* Hands proton the next pieces, one per link in turn, at most CONN_PIECE_BYTES and a bit in all. false: nothing to hand over. */
 bool links_feed(struct conn *conn);
-void link_changed(struct link *link);                     /* attach or flow */
-void link_peer_ended(struct link *link);                  /* refused, detached or closed by the peer, or our close answered */
-void link_delivery_changed(pn_delivery_t *pn);            /* a disposition */
-void link_forget(struct link *link);                      /* CONN_LINK_ENDED was fetched: the number is free */
+void link_changed(struct link *link);          /* attach or flow */
+void link_peer_ended(struct link *link);       /* refused, detached or closed by the peer, or our close answered */
+void link_delivery_changed(pn_delivery_t *pn); /* a disposition */
+void link_forget(struct link *link);           /* CONN_LINK_ENDED was fetched: the number is free */
 void delivery_free(struct conn *conn, struct delivery *delivery);
 void links_free(struct conn *conn);
 

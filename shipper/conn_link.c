@@ -311,7 +311,8 @@ static int link_attach(struct link *link, const char *address)
     return 0;
 }
 
-/* Nothing for a link whose last piece proton could not put into a frame (session window, credit taken back), nor for a session with much of that. */
+/* Nothing for a link whose last piece proton could not put into a frame (session window, credit taken back), nor for a session with much of
+ * that. */
 static bool link_may_feed(const struct link *link)
 {
     return pn_delivery_pending(link->sending->pn) == 0 && pn_session_outgoing_bytes(pn_link_session(link->pn)) < CONN_PENDING_BYTES_MAX;
@@ -428,8 +429,12 @@ static void deliveries_drop(struct link *link)
 static bool outcome_read(struct delivery *delivery, pn_delivery_t *pn)
 {
     switch (pn_delivery_remote_state(pn)) {
-    case PN_ACCEPTED: delivery->outcome = CONN_ACCEPTED; return true;
-    case PN_RELEASED: delivery->outcome = CONN_RELEASED; return true;
+    case PN_ACCEPTED:
+        delivery->outcome = CONN_ACCEPTED;
+        return true;
+    case PN_RELEASED:
+        delivery->outcome = CONN_RELEASED;
+        return true;
     case PN_MODIFIED:
         delivery->outcome = CONN_MODIFIED;
         delivery->is_undeliverable_here = pn_disposition_is_undeliverable(pn_delivery_remote(pn));
@@ -444,6 +449,8 @@ static bool outcome_read(struct delivery *delivery, pn_delivery_t *pn)
         }
         return true;
     }
-    default: delivery->outcome = CONN_RELEASED; return pn_delivery_settled(pn);
+    default:
+        delivery->outcome = CONN_RELEASED;
+        return pn_delivery_settled(pn);
     }
 }

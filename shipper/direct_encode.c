@@ -10,7 +10,8 @@
 
 static int message_reserve(struct ehring_direct *direct, size_t len);
 static int event_fill(struct ehring_direct *direct, const struct ehring_direct_event *event, const char *key, size_t index);
-static int property_fill(struct ehring_direct *direct, const struct ehring_direct_property *property, struct amqp_property *to, size_t index);
+static int property_fill(struct ehring_direct *direct, const struct ehring_direct_property *property, struct amqp_property *to,
+                         size_t index);
 static int text_fill(struct ehring_direct *direct, const char *what, const char *text, size_t index, struct amqp_text *to);
 static struct amqp_text key_text(const char *key);
 static size_t put_event(struct ehring_direct *direct, const struct ehring_direct_event *event, size_t at);
@@ -77,7 +78,8 @@ static int event_fill(struct ehring_direct *direct, const struct ehring_direct_e
     if (event->len > UINT32_MAX / 2)
         return direct_fail(direct, -EMSGSIZE, "event %zu of %zu bytes exceeds every limit", index, event->len);
     if (event->property_count > EHRING_DIRECT_PROPERTIES_MAX)
-        return direct_fail(direct, -EINVAL, "event %zu has %zu properties, at most %u", index, event->property_count, EHRING_DIRECT_PROPERTIES_MAX);
+        return direct_fail(direct, -EINVAL, "event %zu has %zu properties, at most %u", index, event->property_count,
+                           EHRING_DIRECT_PROPERTIES_MAX);
     to->key = key_text(key);
     to->creation_ms = 0;
     to->body_len = (uint32_t)event->len;
@@ -92,11 +94,13 @@ static int event_fill(struct ehring_direct *direct, const struct ehring_direct_e
     return ret;
 }
 
-static int property_fill(struct ehring_direct *direct, const struct ehring_direct_property *property, struct amqp_property *to, size_t index)
+static int property_fill(struct ehring_direct *direct, const struct ehring_direct_property *property, struct amqp_property *to,
+                         size_t index)
 {
     static const enum amqp_type types[] = {
-        [EHRING_DIRECT_TEXT] = AMQP_STRING, [EHRING_DIRECT_BOOL] = AMQP_BOOL,           [EHRING_DIRECT_INT] = AMQP_INT,     [EHRING_DIRECT_UINT] = AMQP_UINT,
-        [EHRING_DIRECT_DOUBLE] = AMQP_DOUBLE, [EHRING_DIRECT_TIMESTAMP] = AMQP_TIMESTAMP, [EHRING_DIRECT_BYTES] = AMQP_BINARY};
+        [EHRING_DIRECT_TEXT] = AMQP_STRING, [EHRING_DIRECT_BOOL] = AMQP_BOOL,     [EHRING_DIRECT_INT] = AMQP_INT,
+        [EHRING_DIRECT_UINT] = AMQP_UINT,   [EHRING_DIRECT_DOUBLE] = AMQP_DOUBLE, [EHRING_DIRECT_TIMESTAMP] = AMQP_TIMESTAMP,
+        [EHRING_DIRECT_BYTES] = AMQP_BINARY};
     memset(to, 0, sizeof *to);
     if (!property->name || !property->name[0])
         return direct_fail(direct, -EINVAL, "event %zu has a property without a name", index);
@@ -111,7 +115,8 @@ static int property_fill(struct ehring_direct *direct, const struct ehring_direc
         to->bytes.data = (const uint8_t *)property->value.text;
         to->bytes.len = property->value.text ? (uint32_t)(property->len ? property->len : strlen(property->value.text)) : 0;
         if (!to->bytes.data || !utf8_is_valid(to->bytes.data, to->bytes.len))
-            return direct_fail(direct, to->bytes.data ? -EILSEQ : -EINVAL, "property %s of event %zu is not a UTF-8 text", property->name, index);
+            return direct_fail(direct, to->bytes.data ? -EILSEQ : -EINVAL, "property %s of event %zu is not a UTF-8 text", property->name,
+                               index);
         break;
     case EHRING_DIRECT_BYTES:
         to->bytes.data = property->len ? property->value.bytes : (const void *)"";
@@ -119,11 +124,19 @@ static int property_fill(struct ehring_direct *direct, const struct ehring_direc
         if (!to->bytes.data || property->len > UINT32_MAX / 2)
             return direct_fail(direct, -EINVAL, "property %s of event %zu has no bytes, or too many", property->name, index);
         break;
-    case EHRING_DIRECT_BOOL: to->integer = property->value.yes; break;
-    case EHRING_DIRECT_UINT: to->integer = (int64_t)property->value.u64; break;
+    case EHRING_DIRECT_BOOL:
+        to->integer = property->value.yes;
+        break;
+    case EHRING_DIRECT_UINT:
+        to->integer = (int64_t)property->value.u64;
+        break;
     case EHRING_DIRECT_INT:
-    case EHRING_DIRECT_TIMESTAMP: to->integer = property->value.i64; break;
-    case EHRING_DIRECT_DOUBLE: to->real = property->value.f64; break;
+    case EHRING_DIRECT_TIMESTAMP:
+        to->integer = property->value.i64;
+        break;
+    case EHRING_DIRECT_DOUBLE:
+        to->real = property->value.f64;
+        break;
     }
     return 0;
 }

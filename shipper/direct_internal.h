@@ -1,5 +1,5 @@
-/* What the files of libehring-direct share: ehring_direct.c (calls and outcomes), direct_session.c (connected, token, links), direct_wire.c (socket and TLS),
- * direct_encode.c (events into one message). Private to them. */
+/* What the files of libehring-direct share: ehring_direct.c (calls and outcomes), direct_session.c (connected, token, links), direct_wire.c
+ * (socket and TLS), direct_encode.c (events into one message). Private to them. */
 #ifndef EHRING_DIRECT_INTERNAL_H
 #define EHRING_DIRECT_INTERNAL_H
 
@@ -60,7 +60,8 @@ int direct_fail_peer(struct ehring_direct *direct, const char *what, const struc
 /* ---- direct_wire.c ---- */
 /* Resolves the host and connects. 0 or negative errno with a sentence. */
 int wire_connect(struct ehring_direct *direct, int64_t deadline_ms);
-/* The next event of the connection, moving bytes meanwhile. 1, 0: none by the deadline, or negative errno: the wire broke (sentence noted). */
+/* The next event of the connection, moving bytes meanwhile. 1, 0: none by the deadline, or negative errno: the wire broke (sentence noted).
+ */
 int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct conn_event *event);
 void wire_goodbye(struct ehring_direct *direct); /* close_notify, if the socket takes it at once */
 void wire_close(struct ehring_direct *direct);

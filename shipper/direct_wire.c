@@ -67,7 +67,8 @@ int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct co
             return ret;
         if (conn_next_event(direct->conn, event))
             return 1;
-        ret = wait_fd(direct->fd, direct->out_sent < direct->out_len || ret > 0 ? POLLIN | POLLOUT : POLLIN, tick_ms < deadline_ms ? tick_ms : deadline_ms);
+        ret = wait_fd(direct->fd, direct->out_sent < direct->out_len || ret > 0 ? POLLIN | POLLOUT : POLLIN,
+                      tick_ms < deadline_ms ? tick_ms : deadline_ms);
         if (ret < 0)
             return lost(direct, ret, strerror(-ret));
         bool is_readable = ret & (POLLIN | POLLHUP | POLLERR);
@@ -132,8 +133,10 @@ static int engine_start(struct ehring_direct *direct)
     if (RAND_bytes((unsigned char *)random, sizeof random) != 1)
         return direct_fail(direct, -EIO, "no random numbers");
     snprintf(container_id, sizeof container_id, "ehring-direct-%d-%08x%08x", (int)getpid(), random[0], random[1]);
-    int ret = conn_open(&(struct conn_options){.container_id = container_id, .hostname = direct->connstr.host, .product = "ehring-direct", .version = EHRING_BUILD_VERSION},
-                        &direct->conn);
+    int ret = conn_open(
+        &(struct conn_options){
+            .container_id = container_id, .hostname = direct->connstr.host, .product = "ehring-direct", .version = EHRING_BUILD_VERSION},
+        &direct->conn);
     if (ret == 0 && direct->tls_context)
         ret = tls_open(direct->tls_context, direct->connstr.host, &direct->tls);
     return ret < 0 ? direct_fail(direct, ret, "cannot start the connection: %s", strerror(-ret)) : 0;

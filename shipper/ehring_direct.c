@@ -31,7 +31,8 @@ static bool outcome_event(struct ehring_direct *direct, struct sending *sending,
 static int outcome_lost(struct ehring_direct *direct, const struct sending *sending, int code);
 static int outcome_told(struct ehring_direct *direct, const struct conn_event *event);
 
-int ehring_direct_open(const char *connection_string, const struct ehring_direct_options *options, struct ehring_direct **out, char *error, size_t error_cap)
+int ehring_direct_open(const char *connection_string, const struct ehring_direct_options *options, struct ehring_direct **out, char *error,
+                       size_t error_cap)
 {
     static const struct ehring_direct_options defaults;
     struct ehring_direct *direct = calloc(1, sizeof *direct);
@@ -64,7 +65,8 @@ void ehring_direct_close(struct ehring_direct *direct)
     handle_free(direct);
 }
 
-int ehring_direct_send(struct ehring_direct *direct, const struct ehring_direct_event *event, const char *key, const char *partition_id, int timeout_ms)
+int ehring_direct_send(struct ehring_direct *direct, const struct ehring_direct_event *event, const char *key, const char *partition_id,
+                       int timeout_ms)
 {
     int64_t deadline_ms = direct_deadline_ms(timeout_ms);
     int ret = route_check(direct, key, partition_id);
@@ -74,8 +76,8 @@ int ehring_direct_send(struct ehring_direct *direct, const struct ehring_direct_
     return len < 0 ? (int)len : message_send(direct, (size_t)len, CONN_FORMAT_SINGLE, partition_id, deadline_ms);
 }
 
-int ehring_direct_send_batch(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count, const char *key, const char *partition_id,
-                             int timeout_ms)
+int ehring_direct_send_batch(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count, const char *key,
+                             const char *partition_id, int timeout_ms)
 {
     int64_t deadline_ms = direct_deadline_ms(timeout_ms);
     int ret = route_check(direct, key, partition_id);
@@ -130,9 +132,13 @@ int direct_fail_peer(struct ehring_direct *direct, const char *what, const struc
         const char *condition;
         int code;
     } known[] = {
-        {"amqp:unauthorized-access", -EACCES},   {"com.microsoft:auth-failed", -EACCES}, {"amqp:not-found", -ENOENT},
-        {"com.microsoft:timeout", -ETIMEDOUT},   {"com.microsoft:entity-disabled", -EACCES},
-        {"com.microsoft:argument-error", -EINVAL}, {"com.microsoft:argument-out-of-range", -EINVAL},
+        {"amqp:unauthorized-access", -EACCES},
+        {"com.microsoft:auth-failed", -EACCES},
+        {"amqp:not-found", -ENOENT},
+        {"com.microsoft:timeout", -ETIMEDOUT},
+        {"com.microsoft:entity-disabled", -EACCES},
+        {"com.microsoft:argument-error", -EINVAL},
+        {"com.microsoft:argument-out-of-range", -EINVAL},
     };
     int code = event->kind == CONN_CLOSED && !event->condition[0] ? -ECONNRESET : -EPROTO;
     if (event->status == 401 || event->status == 403)
@@ -144,7 +150,8 @@ int direct_fail_peer(struct ehring_direct *direct, const char *what, const struc
             code = known[i].code;
     }
     memcpy(direct->condition, event->condition, sizeof direct->condition);
-    return direct_fail(direct, code, "%s%s%s%s%s", what, event->condition[0] ? ": " : "", event->condition, event->description[0] ? ": " : "", event->description);
+    return direct_fail(direct, code, "%s%s%s%s%s", what, event->condition[0] ? ": " : "", event->condition,
+                       event->description[0] ? ": " : "", event->description);
 }
 
 static int handle_fill(struct ehring_direct *direct, const char *connection_string, const struct ehring_direct_options *options)
@@ -221,8 +228,8 @@ static int message_send(struct ehring_direct *direct, size_t len, enum conn_form
     if (bytes_max == 0)
         bytes_max = DIRECT_MESSAGE_BYTES_DEFAULT;
     if (len > bytes_max)
-        return direct_fail(direct, -EMSGSIZE, "%s of %zu bytes exceeds the link's maximum of %llu (%s)", format == CONN_FORMAT_BATCH ? "batch" : "event", len,
-                           (unsigned long long)bytes_max, address);
+        return direct_fail(direct, -EMSGSIZE, "%s of %zu bytes exceeds the link's maximum of %llu (%s)",
+                           format == CONN_FORMAT_BATCH ? "batch" : "event", len, (unsigned long long)bytes_max, address);
     struct sending sending = {.tag = ++direct->next_tag, .link = direct->link[index].number};
     int ret = conn_send(direct->conn, sending.link, sending.tag, format, direct->message, len);
     if (ret < 0)
@@ -259,7 +266,8 @@ static bool outcome_event(struct ehring_direct *direct, struct sending *sending,
         return true;
     }
     if (event->kind == CONN_CLOSED || (event->kind == CONN_LINK_ENDED && event->link == sending->link)) {
-        int code = direct_fail_peer(direct, event->kind == CONN_CLOSED ? "connection lost before the outcome" : "link lost before the outcome", event);
+        int code = direct_fail_peer(
+            direct, event->kind == CONN_CLOSED ? "connection lost before the outcome" : "link lost before the outcome", event);
         sending->result = outcome_lost(direct, sending, code);
         return true;
     }
@@ -278,10 +286,17 @@ static int outcome_lost(struct ehring_direct *direct, const struct sending *send
 static int outcome_told(struct ehring_direct *direct, const struct conn_event *event)
 {
     switch (event->outcome) {
-    case CONN_ACCEPTED: return EHRING_DIRECT_ACCEPTED;
-    case CONN_REJECTED: direct_fail_peer(direct, "rejected", event); return EHRING_DIRECT_REJECTED;
-    case CONN_RELEASED: direct_fail_peer(direct, "released: not taken", event); return EHRING_DIRECT_RELEASED;
-    case CONN_MODIFIED: direct_fail_peer(direct, "modified: not taken", event); return EHRING_DIRECT_MODIFIED;
+    case CONN_ACCEPTED:
+        return EHRING_DIRECT_ACCEPTED;
+    case CONN_REJECTED:
+        direct_fail_peer(direct, "rejected", event);
+        return EHRING_DIRECT_REJECTED;
+    case CONN_RELEASED:
+        direct_fail_peer(direct, "released: not taken", event);
+        return EHRING_DIRECT_RELEASED;
+    case CONN_MODIFIED:
+        direct_fail_peer(direct, "modified: not taken", event);
+        return EHRING_DIRECT_MODIFIED;
     }
     return EHRING_DIRECT_UNKNOWN;
 }

@@ -1,17 +1,18 @@
 /* libehring-direct: sends events to Azure Event Hubs over a connection of its own and waits for the outcome. No ring, no daemon.
  *
- * For programs that send now and then and must know the outcome before they go on. A call takes a round trip to the service; for many events a second use
- * libehring and ehring-shipper, whose calls take nanoseconds.
+ * For programs that send now and then and must know the outcome before they go on. A call takes a round trip to the service; for many
+ * events a second use libehring and ehring-shipper, whose calls take nanoseconds.
  *
- * Threads: a handle is used by one thread at a time; several handles are independent. Calls block, over poll(2), in the caller's thread; so does the look-up of
- * the host's name, which no time-out of ours limits. No threads are made, no signal is raised (SIGPIPE neither).
+ * Threads: a handle is used by one thread at a time; several handles are independent. Calls block, over poll(2), in the caller's thread; so
+ * does the look-up of the host's name, which no time-out of ours limits. No threads are made, no signal is raised (SIGPIPE neither).
  *
- * Connection: one per handle, over TLS 1.2 or newer with the certificate verified; without TLS only if the connection string says UseDevelopmentEmulator=true,
- * which is for the local host. While no call is made nothing keeps the connection alive: the service closes it after some minutes. The next call
- * notices and connects anew, within its own time-out. Tokens are made and renewed inside.
+ * Connection: one per handle, over TLS 1.2 or newer with the certificate verified; without TLS only if the connection string says
+ * UseDevelopmentEmulator=true, which is for the local host. While no call is made nothing keeps the connection alive: the service closes it
+ * after some minutes. The next call notices and connects anew, within its own time-out. Tokens are made and renewed inside.
  *
- * Outcomes: 0 means that the service has accepted and stored. A negative errno means that nothing was stored. A positive enum ehring_direct_outcome means that the
- * events left this machine and were refused, or that their fate is unknown: sending them again may then store them twice.
+ * Outcomes: 0 means that the service has accepted and stored. A negative errno means that nothing was stored. A positive enum
+ * ehring_direct_outcome means that the events left this machine and were refused, or that their fate is unknown: sending them again may
+ * then store them twice.
  *
  * Secrets: neither keys nor tokens appear in any text of this library. */
 #ifndef EHRING_DIRECT_H
@@ -48,7 +49,8 @@ enum ehring_direct_outcome {
     EHRING_DIRECT_UNKNOWN = 4,  /* sent, but link or connection was lost or the time was up before the outcome came */
 };
 
-enum ehring_direct_type { /* what arrives as the AMQP type named */
+/* What arrives as the AMQP type named. */
+enum ehring_direct_type {
     EHRING_DIRECT_TEXT = 1,      /* string */
     EHRING_DIRECT_BOOL = 2,      /* boolean */
     EHRING_DIRECT_INT = 3,       /* int or long */
@@ -60,7 +62,7 @@ enum ehring_direct_type { /* what arrives as the AMQP type named */
 struct ehring_direct_property {
     const char *name; /* NUL-terminated UTF-8 */
     enum ehring_direct_type type;
-    size_t len;       /* TEXT: bytes, 0: up to the NUL; BYTES: bytes; others: ignored */
+    size_t len; /* TEXT: bytes, 0: up to the NUL; BYTES: bytes; others: ignored */
     union {
         const char *text;
         bool yes;
@@ -84,29 +86,33 @@ struct ehring_direct_event {
 };
 
 /* Connects, puts a token and attaches to the hub. *out is the caller's to close. Any thread.
- * 0, or a negative errno with a sentence in `error` (unless NULL): -EINVAL connection string or option, -EHOSTUNREACH name not resolved, -ECONNREFUSED and others of
- * connect(2), -EPROTO TLS or AMQP, -EACCES key or token refused, -ENOENT no such hub, -ECONNRESET closed meanwhile, -ETIMEDOUT, -ENOMEM. */
-EHRING_DIRECT_API int ehring_direct_open(const char *connection_string, const struct ehring_direct_options *options, struct ehring_direct **out, char *error,
-                                         size_t error_cap);
+ * 0, or a negative errno with a sentence in `error` (unless NULL): -EINVAL connection string or option, -EHOSTUNREACH name not resolved,
+ * -ECONNREFUSED and others of connect(2), -EPROTO TLS or AMQP, -EACCES key or token refused, -ENOENT no such hub, -ECONNRESET closed
+ * meanwhile, -ETIMEDOUT, -ENOMEM. */
+EHRING_DIRECT_API int ehring_direct_open(const char *connection_string, const struct ehring_direct_options *options,
+                                         struct ehring_direct **out, char *error, size_t error_cap);
 
 /* Says goodbye, waiting for the answer at most a second, and frees the handle. NULL is fine. The handle's thread. */
 EHRING_DIRECT_API void ehring_direct_close(struct ehring_direct *direct);
 
-/* Sends one event and waits for its outcome. `key`: events of one key go to one partition, in order; `partition_id`: to this partition; both NULL: the service
- * chooses; both given: -EINVAL. `timeout_ms`: until the outcome; negative: no limit. The handle's thread.
- * 0: accepted; a positive enum ehring_direct_outcome; or a negative errno and nothing was stored: as ehring_direct_open(), and -EMSGSIZE larger than the link takes
- * (limit and size in the text), -EILSEQ a text that is not UTF-8. Afterwards the caller's bytes are no longer looked at. */
-EHRING_DIRECT_API int ehring_direct_send(struct ehring_direct *direct, const struct ehring_direct_event *event, const char *key, const char *partition_id, int timeout_ms);
+/* Sends one event and waits for its outcome. `key`: events of one key go to one partition, in order; `partition_id`: to this partition;
+ * both NULL: the service chooses; both given: -EINVAL. `timeout_ms`: until the outcome; negative: no limit. The handle's thread. 0:
+ * accepted; a positive enum ehring_direct_outcome; or a negative errno and nothing was stored: as ehring_direct_open(), and -EMSGSIZE
+ * larger than the link takes (limit and size in the text), -EILSEQ a text that is not UTF-8. Afterwards the caller's bytes are no longer
+ * looked at. */
+EHRING_DIRECT_API int ehring_direct_send(struct ehring_direct *direct, const struct ehring_direct_event *event, const char *key,
+                                         const char *partition_id, int timeout_ms);
 
-/* Sends an array as one batch, which goes to one partition and is accepted or refused as a whole. It is not split: -EMSGSIZE if it is too large for one.
- * Otherwise as ehring_direct_send(). A count of 0 gives -EINVAL. */
-EHRING_DIRECT_API int ehring_direct_send_batch(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count, const char *key,
-                                               const char *partition_id, int timeout_ms);
+/* Sends an array as one batch, which goes to one partition and is accepted or refused as a whole. It is not split: -EMSGSIZE if it is too
+ * large for one. Otherwise as ehring_direct_send(). A count of 0 gives -EINVAL. */
+EHRING_DIRECT_API int ehring_direct_send_batch(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count,
+                                               const char *key, const char *partition_id, int timeout_ms);
 
 /* The largest message that the hub's link takes, in bytes on the wire; 0 while not connected. The handle's thread. */
 EHRING_DIRECT_API uint64_t ehring_direct_message_bytes_max(const struct ehring_direct *direct);
 
-/* A sentence for the last call that did not return 0, and the service's AMQP condition ("" if it named none). Valid until the handle's next call. */
+/* A sentence for the last call that did not return 0, and the service's AMQP condition ("" if it named none). Valid until the handle's next
+ * call. */
 EHRING_DIRECT_API const char *ehring_direct_error(const struct ehring_direct *direct);
 EHRING_DIRECT_API const char *ehring_direct_condition(const struct ehring_direct *direct);
 

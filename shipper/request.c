@@ -36,7 +36,8 @@ void request_free(struct request *request)
     message_wipe(request);
 }
 
-int request_begin(struct request *request, pn_session_t *session, const struct request_field *fields, size_t field_count, const char *body, int64_t now_ms)
+int request_begin(struct request *request, pn_session_t *session, const struct request_field *fields, size_t field_count, const char *body,
+                  int64_t now_ms)
 {
     if (request->is_pending)
         return -EBUSY;

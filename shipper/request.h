@@ -50,7 +50,7 @@ struct request {
 /* One string field of a request's application properties. */
 struct request_field {
     const char *name;
-    const char *text;      /* NULL: `timestamp_ms` is the value */
+    const char *text; /* NULL: `timestamp_ms` is the value */
     int64_t timestamp_ms;
 };
 #define REQUEST_FIELDS_MAX 8
@@ -59,9 +59,10 @@ void request_init(struct request *request, const char *node, const char *reply_t
 /* Wipes and forgets a waiting message. The links are the session's to free. */
 void request_free(struct request *request);
 
-/* Begins a request with the given application properties and, if not NULL, a string as body. Attaches the links on `session` if there are none. `now_ms` 0: unknown.
- * 0, -EBUSY: one is under way, -E2BIG, -ENOMEM. */
-int request_begin(struct request *request, pn_session_t *session, const struct request_field *fields, size_t field_count, const char *body, int64_t now_ms);
+/* Begins a request with the given application properties and, if not NULL, a string as body. Attaches the links on `session` if there are
+ * none. `now_ms` 0: unknown. 0, -EBUSY: one is under way, -E2BIG, -ENOMEM. */
+int request_begin(struct request *request, pn_session_t *session, const struct request_field *fields, size_t field_count, const char *body,
+                  int64_t now_ms);
 
 /* Something happened to one of the links (attach, flow). Sends what waits when it can. */
 void request_link_changed(struct request *request);
@@ -74,7 +75,8 @@ bool request_tick(struct request *request, int64_t now_ms);
 
 /* ---- the messages (request_message.c) ---- */
 /* Encodes into a buffer of its own, to be wiped and freed by the caller. Length, or -E2BIG / -ENOMEM. */
-int64_t request_encode(uint64_t id, const char *reply_to, const struct request_field *fields, size_t field_count, const char *body, uint8_t **out);
+int64_t request_encode(uint64_t id, const char *reply_to, const struct request_field *fields, size_t field_count, const char *body,
+                       uint8_t **out);
 /* Reads a reply into the request's answer. false: not an answer to `id` (another correlation-id, or no message at all). */
 bool request_decode(struct request *request, uint64_t id, const char *bytes, size_t len);
 

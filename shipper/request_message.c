@@ -30,7 +30,8 @@ static bool is_decimal(pn_bytes_t text, uint32_t number);
 static bool is_name(pn_bytes_t text, const char *name);
 static int64_t get_integer(pn_data_t *data);
 
-int64_t request_encode(uint64_t id, const char *reply_to, const struct request_field *fields, size_t field_count, const char *body, uint8_t **out)
+int64_t request_encode(uint64_t id, const char *reply_to, const struct request_field *fields, size_t field_count, const char *body,
+                       uint8_t **out)
 {
     size_t bound = 64 + strlen(reply_to) + (body ? strlen(body) + 8 : 0);
     for (size_t i = 0; i < field_count; i++)
@@ -244,14 +245,23 @@ static bool is_name(pn_bytes_t text, const char *name)
 static int64_t get_integer(pn_data_t *data)
 {
     switch ((int)pn_data_type(data)) {
-    case PN_UBYTE: return pn_data_get_ubyte(data);
-    case PN_BYTE: return pn_data_get_byte(data);
-    case PN_USHORT: return pn_data_get_ushort(data);
-    case PN_SHORT: return pn_data_get_short(data);
-    case PN_UINT: return pn_data_get_uint(data);
-    case PN_INT: return pn_data_get_int(data);
-    case PN_LONG: return pn_data_get_long(data);
-    case PN_ULONG: return (int64_t)pn_data_get_ulong(data);
-    default: return 0;
+    case PN_UBYTE:
+        return pn_data_get_ubyte(data);
+    case PN_BYTE:
+        return pn_data_get_byte(data);
+    case PN_USHORT:
+        return pn_data_get_ushort(data);
+    case PN_SHORT:
+        return pn_data_get_short(data);
+    case PN_UINT:
+        return pn_data_get_uint(data);
+    case PN_INT:
+        return pn_data_get_int(data);
+    case PN_LONG:
+        return pn_data_get_long(data);
+    case PN_ULONG:
+        return (int64_t)pn_data_get_ulong(data);
+    default:
+        return 0;
     }
 }

@@ -80,7 +80,7 @@ void tls_context_close(struct tls_context *context)
 int tls_open(struct tls_context *context, const char *host, struct tls **out)
 {
     size_t host_len = strlen(host);
-    if (host_len == 0 || host_len >= sizeof ((struct tls *)0)->host)
+    if (host_len == 0 || host_len >= sizeof((struct tls *)0)->host)
         return -EINVAL;
     struct tls *tls = calloc(1, sizeof *tls);
     if (!tls)
@@ -138,9 +138,12 @@ ssize_t tls_read(struct tls *tls, uint8_t *to, size_t cap)
         return (ssize_t)got;
     switch (SSL_get_error(tls->ssl, result)) {
     case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE: return 0;
-    case SSL_ERROR_ZERO_RETURN: return -ECONNRESET;
-    default: return session_fail(tls, "reading", result);
+    case SSL_ERROR_WANT_WRITE:
+        return 0;
+    case SSL_ERROR_ZERO_RETURN:
+        return -ECONNRESET;
+    default:
+        return session_fail(tls, "reading", result);
     }
 }
 
@@ -324,11 +327,17 @@ static int verify_note(int ok, X509_STORE_CTX *store_ctx)
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-    case X509_V_ERR_CERT_UNTRUSTED: error_untrusted(tls, current ? current : leaf); break;
+    case X509_V_ERR_CERT_UNTRUSTED:
+        error_untrusted(tls, current ? current : leaf);
+        break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH: error_name(tls, leaf); break;
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        error_name(tls, leaf);
+        break;
     case X509_V_ERR_CERT_NOT_YET_VALID:
-    case X509_V_ERR_CERT_HAS_EXPIRED: error_date(tls, current ? current : leaf, code); break;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        error_date(tls, current ? current : leaf, code);
+        break;
     default:
         snprintf(tls->error, sizeof tls->error, "certificate of %s is refused: %s", tls->host, X509_verify_cert_error_string(code));
     }
@@ -341,7 +350,8 @@ static void error_untrusted(struct tls *tls, X509 *cert)
     if (cert)
         print_name(X509_get_issuer_name(cert), issuer, sizeof issuer);
     snprintf(tls->error, sizeof tls->error,
-             "certificate of %s is not trusted: its issuer is \"%s\"; if that is right, give the issuer's certificate as ca_file", tls->host, issuer);
+             "certificate of %s is not trusted: its issuer is \"%s\"; if that is right, give the issuer's certificate as ca_file",
+             tls->host, issuer);
 }
 
 static void error_name(struct tls *tls, X509 *leaf)
@@ -379,7 +389,8 @@ static void print_names(X509 *leaf, char *to, size_t cap)
             snprintf(text, sizeof text, "%.*s", ASN1_STRING_length(name->d.dNSName), (const char *)ASN1_STRING_get0_data(name->d.dNSName));
         } else if (name->type == GEN_IPADD) {
             int len = ASN1_STRING_length(name->d.iPAddress);
-            inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(name->d.iPAddress), text, len == 4 || len == 16 ? sizeof text : 0);
+            inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(name->d.iPAddress), text,
+                      len == 4 || len == 16 ? sizeof text : 0);
         }
         if (text[0])
             used += (size_t)snprintf(to + used, cap - used, "%s%s", used ? ", " : "", text);

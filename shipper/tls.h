@@ -13,7 +13,8 @@ struct tls;
 
 #define TLS_WRITE_BYTES_MAX 65536u /* at most this goes in before the output is taken: a memory BIO never shrinks */
 
-/* Trust: `ca_file` and/or `ca_dir`, or the system's store if both are NULL. TLS 1.2 at least, verification always on. 0 or negative errno, a sentence in `why`. */
+/* Trust: `ca_file` and/or `ca_dir`, or the system's store if both are NULL. TLS 1.2 at least, verification always on. 0 or negative errno,
+ * a sentence in `why`. */
 int tls_context_open(const char *ca_file, const char *ca_dir, struct tls_context **out, char *why, size_t why_len);
 void tls_context_close(struct tls_context *context);
 
@@ -24,10 +25,12 @@ void tls_close(struct tls *tls);
 /* Cipher bytes from the peer. Takes all of them. 0, or negative errno: the session is dead, tls_error says why. */
 int tls_input(struct tls *tls, const uint8_t *data, size_t len);
 
-/* Plain bytes from the peer: count, 0 if none now, -ECONNRESET at the peer's orderly end (close_notify), other negative errno: dead. Drives the handshake. */
+/* Plain bytes from the peer: count, 0 if none now, -ECONNRESET at the peer's orderly end (close_notify), other negative errno: dead. Drives
+ * the handshake. */
 ssize_t tls_read(struct tls *tls, uint8_t *to, size_t cap);
 
-/* Plain bytes to the peer: how many were taken (0 before the handshake is done or while output of earlier ones waits), or negative errno. */
+/* Plain bytes to the peer: how many were taken (0 before the handshake is done or while output of earlier ones waits), or negative errno.
+ */
 ssize_t tls_write(struct tls *tls, const uint8_t *data, size_t len);
 
 /* Cipher bytes for the peer: count put into `to`, 0 if none. Look at it after every tls_open, tls_input, tls_read and tls_write. */
@@ -36,8 +39,8 @@ size_t tls_output(struct tls *tls, uint8_t *to, size_t cap);
 bool tls_is_ready(const struct tls *tls); /* the handshake is done and verified */
 void tls_shutdown(struct tls *tls);       /* close_notify into the output */
 
-/* The reason of a dead session as a sentence with a remedy: certificate not trusted (issuer named), host name mismatch (names in the certificate), expired or
- * not yet valid (clock), protocol. Valid until tls_close. */
+/* The reason of a dead session as a sentence with a remedy: certificate not trusted (issuer named), host name mismatch (names in the
+ * certificate), expired or not yet valid (clock), protocol. Valid until tls_close. */
 const char *tls_error(const struct tls *tls);
 const char *tls_version(const struct tls *tls); /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
 

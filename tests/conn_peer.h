@@ -38,27 +38,31 @@ struct peer_delivery {
 struct peer {
     pn_connection_driver_t driver;
     /* the script */
-    int cbs_status;              /* 0: no answer */
-    const char *cbs_condition;   /* error-condition of the answer */
+    int cbs_status;            /* 0: no answer */
+    const char *cbs_condition; /* error-condition of the answer */
     uint32_t partitions;
-    const char *refuse;          /* this address is refused */
-    int credit;                  /* per sender link of the other side */
+    const char *refuse; /* this address is refused */
+    int credit;         /* per sender link of the other side */
     uint64_t message_bytes_max;
     enum peer_outcome outcome;
-    bool discard;                /* reads bodies without looking at them */
+    bool discard; /* reads bodies without looking at them */
     /* what came */
     pn_link_t *cbs_reply, *management_reply;
     pn_link_t *last_link;
     char put_token_type[128], put_token_name[256], put_token_body[256];
     char read_name[128];
-    pn_atom_t last_id;           /* of the last request on $cbs */
+    pn_atom_t last_id; /* of the last request on $cbs */
     struct peer_delivery delivery[PEER_DELIVERIES_MAX];
     int delivery_count;
-    size_t message_len;          /* of all deliveries */
+    size_t message_len; /* of all deliveries */
     size_t aborted_count;
-    char order[4096];            /* last character of the address of each piece that came */
+    char order[4096]; /* last character of the address of each piece that came */
     size_t order_len;
-    struct { pn_link_t *link; size_t len; uint64_t sum; } partial[64];
+    struct {
+        pn_link_t *link;
+        size_t len;
+        uint64_t sum;
+    } partial[64];
     /* every byte the connection put out and got, for format checks and for the fuzzer */
     uint8_t *sent, *got;
     size_t sent_len, got_len, record_cap;
@@ -174,7 +178,8 @@ static inline void peer_request(struct peer *peer, const char *node, const char 
             pn_data_t *body = pn_message_body(message);
             pn_data_rewind(body);
             if (pn_data_next(body) && pn_data_type(body) == PN_STRING)
-                snprintf(peer->put_token_body, sizeof peer->put_token_body, "%.*s", (int)pn_data_get_string(body).size, pn_data_get_string(body).start);
+                snprintf(peer->put_token_body, sizeof peer->put_token_body, "%.*s", (int)pn_data_get_string(body).size,
+                         pn_data_get_string(body).start);
             if (peer->cbs_status && peer->cbs_reply)
                 peer_reply(peer, peer->cbs_reply, id, peer->cbs_status);
         } else {
@@ -190,16 +195,24 @@ static inline void peer_settle(pn_delivery_t *pn, enum peer_outcome outcome)
 {
     pn_disposition_t *local = pn_delivery_local(pn);
     switch (outcome) {
-    case PEER_HOLD: return;
-    case PEER_ACCEPT: pn_delivery_update(pn, PN_ACCEPTED); break;
+    case PEER_HOLD:
+        return;
+    case PEER_ACCEPT:
+        pn_delivery_update(pn, PN_ACCEPTED);
+        break;
     case PEER_REJECT:
         pn_condition_set_name(pn_disposition_condition(local), "com.microsoft:server-busy");
         pn_condition_set_description(pn_disposition_condition(local), "Please wait 4 seconds and try again.");
         pn_delivery_update(pn, PN_REJECTED);
         break;
-    case PEER_RELEASE: pn_delivery_update(pn, PN_RELEASED); break;
-    case PEER_MODIFY_HERE: pn_disposition_set_undeliverable(local, true); /* fall through */
-    case PEER_MODIFY: pn_delivery_update(pn, PN_MODIFIED); break;
+    case PEER_RELEASE:
+        pn_delivery_update(pn, PN_RELEASED);
+        break;
+    case PEER_MODIFY_HERE:
+        pn_disposition_set_undeliverable(local, true); /* fall through */
+    case PEER_MODIFY:
+        pn_delivery_update(pn, PN_MODIFIED);
+        break;
     }
     pn_delivery_settle(pn);
 }
@@ -294,22 +307,29 @@ static inline void peer_turn(struct peer *peer)
             pn_connection_set_container(peer->driver.connection, "peer_G1");
             pn_connection_open(peer->driver.connection);
             break;
-        case PN_CONNECTION_REMOTE_CLOSE: pn_connection_close(peer->driver.connection); break;
+        case PN_CONNECTION_REMOTE_CLOSE:
+            pn_connection_close(peer->driver.connection);
+            break;
         case PN_SESSION_REMOTE_OPEN:
             pn_session_set_incoming_capacity(pn_event_session(event), 4 << 20);
             pn_session_open(pn_event_session(event));
             break;
-        case PN_SESSION_REMOTE_CLOSE: pn_session_close(pn_event_session(event)); break;
+        case PN_SESSION_REMOTE_CLOSE:
+            pn_session_close(pn_event_session(event));
+            break;
         case PN_LINK_REMOTE_OPEN:
             if (pn_link_state(pn_event_link(event)) & PN_LOCAL_UNINIT)
                 peer_link_open(peer, pn_event_link(event));
             break;
-        case PN_LINK_REMOTE_CLOSE: pn_link_close(pn_event_link(event)); break;
+        case PN_LINK_REMOTE_CLOSE:
+            pn_link_close(pn_event_link(event));
+            break;
         case PN_DELIVERY:
             if (pn_link_is_receiver(pn_event_link(event)) && pn_delivery_readable(pn_event_delivery(event)))
                 peer_take(peer, pn_event_link(event), pn_event_delivery(event));
             break;
-        default: break;
+        default:
+            break;
         }
     }
 }

@@ -1,5 +1,5 @@
-/* Any bytes from the peer: mutations of a recorded session, and noise, into the connection. It may end, never crash, hang, or settle what was not sent.
- * fuzz_conn [SECONDS [SEED]] */
+/* Any bytes from the peer: mutations of a recorded session, and noise, into the connection. It may end, never crash, hang, or settle what
+ * was not sent. fuzz_conn [SECONDS [SEED]] */
 #include <assert.h>
 #include <inttypes.h>
 #include <time.h>
@@ -59,14 +59,20 @@ static void player_turn(struct player *player)
         assert(memchr(event.condition, 0, sizeof event.condition) && memchr(event.description, 0, sizeof event.description));
         int which = event.link >= 0 && event.link == player->link[0] ? 0 : event.link >= 0 && event.link == player->link[1] ? 1 : -1;
         switch (event.kind) {
-        case CONN_OPENED: break;
-        case CONN_TOKEN: conn_read_hub(player->conn, "hub1", "token"); break;
+        case CONN_OPENED:
+            break;
+        case CONN_TOKEN:
+            conn_read_hub(player->conn, "hub1", "token");
+            break;
         case CONN_HUB:
             player->link[0] = conn_link_open(player->conn, "hub1/Partitions/0");
             player->link[1] = conn_link_open(player->conn, "hub1/Partitions/1");
             break;
-        case CONN_LINK_READY: break;
-        case CONN_LINK_CREDIT: player_send(player, which); break;
+        case CONN_LINK_READY:
+            break;
+        case CONN_LINK_CREDIT:
+            player_send(player, which);
+            break;
         case CONN_SENT:
             assert(event.tag < player->sent && !player->handed[event.tag]);
             player->handed[event.tag] = true;
@@ -127,10 +133,18 @@ static size_t mutate_once(uint8_t *stream, size_t len)
     if (span > len - at)
         span = len - at;
     switch (draw(6)) {
-    case 0: stream[at] ^= (uint8_t)(1u << draw(8)); return len;
-    case 1: stream[at] = telling[draw(sizeof telling)]; return len;
-    case 2: memset(stream + at, telling[draw(sizeof telling)], span); return len;
-    case 3: memmove(stream + at, stream + at + span, len - at - span); return len - span > 0 ? len - span : len;
+    case 0:
+        stream[at] ^= (uint8_t)(1u << draw(8));
+        return len;
+    case 1:
+        stream[at] = telling[draw(sizeof telling)];
+        return len;
+    case 2:
+        memset(stream + at, telling[draw(sizeof telling)], span);
+        return len;
+    case 3:
+        memmove(stream + at, stream + at + span, len - at - span);
+        return len - span > 0 ? len - span : len;
     case 4: /* a piece of elsewhere over this one */
         if (span > len - from)
             span = len - from;

@@ -45,7 +45,8 @@ static void read_text(const char *name, char *to, size_t cap)
 static void hub_start(const char *amqp_port, const char *amqps_port, const char *const *extra)
 {
     char program[512], state[80], store[80], line[1024] = "", path[512];
-    const char *args[ARGS_MAX] = {program, "--amqp-port", amqp_port, "--amqps-port", amqps_port, "--state-dir", state, "--store-file", store};
+    const char *args[ARGS_MAX] = {program,       "--amqp-port", amqp_port,      "--amqps-port", amqps_port,
+                                  "--state-dir", state,         "--store-file", store};
     int count = 9, out[2], sync[2];
     snprintf(program, sizeof program, "%s/ehring-hub", getenv("EHRING_BUILD") ? getenv("EHRING_BUILD") : "build");
     snprintf(state, sizeof state, "%s/state", dir);
@@ -151,8 +152,13 @@ Test(direct, stores_a_single_event_over_tls)
     cr_assert_eq(ehring_direct_message_bytes_max(direct), 1048576);
     struct ehring_direct_property properties[2] = {{.name = "line", .type = EHRING_DIRECT_INT, .value.i64 = 7},
                                                    {.name = "unit", .type = EHRING_DIRECT_TEXT, .value.text = "kelvin"}};
-    struct ehring_direct_event event = {
-        .data = "hello", .len = 5, .content_type = "text/plain", .message_id = "m-0001", .correlation_id = "c-0002", .properties = properties, .property_count = 2};
+    struct ehring_direct_event event = {.data = "hello",
+                                        .len = 5,
+                                        .content_type = "text/plain",
+                                        .message_id = "m-0001",
+                                        .correlation_id = "c-0002",
+                                        .properties = properties,
+                                        .property_count = 2};
     cr_assert_eq(ehring_direct_send(direct, &event, NULL, NULL, TIMEOUT_MS), EHRING_DIRECT_ACCEPTED, "%s", ehring_direct_error(direct));
     cr_assert_str_eq(ehring_direct_error(direct), "");
     char *text = stored();
@@ -292,16 +298,21 @@ Test(direct, says_what_is_wrong_with_a_connection_string)
 {
     cr_assert_eq(ehring_direct_open("Endpoint=sb://127.0.0.1/;SharedAccessKeyName=n", NULL, &direct, error, sizeof error), -EINVAL);
     cr_assert_neq(error[0], '\0');
-    cr_assert_eq(ehring_direct_open("Endpoint=sb://127.0.0.1/;SharedAccessKeyName=n;SharedAccessKey=k", NULL, &direct, error, sizeof error), -EINVAL);
+    cr_assert_eq(ehring_direct_open("Endpoint=sb://127.0.0.1/;SharedAccessKeyName=n;SharedAccessKey=k", NULL, &direct, error, sizeof error),
+                 -EINVAL);
     cr_assert(strstr(error, "hub"), "%s", error);
     struct ehring_direct_options options = {.hub = "b"};
-    cr_assert_eq(ehring_direct_open("Endpoint=sb://127.0.0.1/;SharedAccessKeyName=n;SharedAccessKey=k;EntityPath=a", &options, &direct, error, sizeof error), -EINVAL);
+    cr_assert_eq(ehring_direct_open("Endpoint=sb://127.0.0.1/;SharedAccessKeyName=n;SharedAccessKey=k;EntityPath=a", &options, &direct,
+                                    error, sizeof error),
+                 -EINVAL);
     cr_assert(strstr(error, "two hubs"), "%s", error);
 }
 
 Test(direct, tells_that_nobody_listens)
 {
-    cr_assert_eq(ehring_direct_open("Endpoint=sb://127.0.0.1:1/;SharedAccessKeyName=n;SharedAccessKey=k;EntityPath=a", NULL, &direct, error, sizeof error), -ECONNREFUSED);
+    cr_assert_eq(ehring_direct_open("Endpoint=sb://127.0.0.1:1/;SharedAccessKeyName=n;SharedAccessKey=k;EntityPath=a", NULL, &direct, error,
+                                    sizeof error),
+                 -ECONNREFUSED);
     cr_assert(strstr(error, "127.0.0.1 port 1"), "%s", error);
 }
 
@@ -314,7 +325,8 @@ Test(direct, gives_up_on_a_peer_that_says_nothing)
     cr_assert_eq(bind(mute, (struct sockaddr *)&address, sizeof address), 0);
     cr_assert_eq(listen(mute, 1), 0);
     cr_assert_eq(getsockname(mute, (struct sockaddr *)&address, &address_len), 0);
-    snprintf(text, sizeof text, "Endpoint=sb://127.0.0.1:%u/;SharedAccessKeyName=n;SharedAccessKey=k;EntityPath=a", ntohs(address.sin_port));
+    snprintf(text, sizeof text, "Endpoint=sb://127.0.0.1:%u/;SharedAccessKeyName=n;SharedAccessKey=k;EntityPath=a",
+             ntohs(address.sin_port));
     struct ehring_direct_options options = {.connect_timeout_ms = 200};
     cr_assert_eq(ehring_direct_open(text, &options, &direct, error, sizeof error), -ETIMEDOUT, "%s", error);
     close(mute);
