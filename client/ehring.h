@@ -283,7 +283,7 @@ EHRING_API int ehring_last_identity(const struct ehring *ring, struct ehring_ide
 /* Writes "01234567-89ab-cdef-0123-456789abcdef:4096" with its NUL into `text`. Any thread. */
 EHRING_API void ehring_identity_text(const struct ehring_identity *identity, char text[EHRING_IDENTITY_TEXT_BYTES]);
 
-/* The ring's file. The handle's thread. NULL if `ring` is NULL. Belongs to the handle. */
+/* The ring's file. The handle's thread. NULL if `ring` is NULL, empty in a forked child. Belongs to the handle. */
 EHRING_API const char *ehring_path(const struct ehring *ring);
 
 /* ---- one call, no handle: a ring per thread and stream, made at first use, closed when the thread ends ----
