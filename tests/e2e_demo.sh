@@ -27,16 +27,16 @@ for NET in $backends; do
     done
 done
 
-EVENTS=5000000 demo &
+EVENTS=5000000 tools/demo/demo.sh >"$dir/out" 2>&1 &
 demo_pid=$!
 shipper=''
 for _ in $(seq 200); do
-    shipper=$(child "$(child $demo_pid demo.sh)" ehring-shipper)
+    shipper=$(child $demo_pid ehring-shipper)
     [ -z "$shipper" ] || break
     sleep 0.05
 done
 sleep 0.5
-kill -9 "$shipper"
+kill -9 "$shipper" || fail "there is no shipper to kill"
 wait $demo_pid && fail "the demo succeeds without a shipper"
 grep -q 'ehring-shipper has ended' "$dir/out" || fail "the demo does not say that the shipper has ended"
 left=$(find "$dir" -mindepth 1 ! -name out)
