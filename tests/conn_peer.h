@@ -44,6 +44,7 @@ struct peer {
     const char *refuse; /* this address is refused */
     int credit;         /* per sender link of the other side */
     uint64_t message_bytes_max;
+    size_t session_bytes; /* the session window, in frames of 64 KiB */
     enum peer_outcome outcome;
     bool discard; /* reads bodies without looking at them */
     /* what came */
@@ -75,6 +76,7 @@ static inline void peer_open(struct peer *peer)
     peer->partitions = 4;
     peer->credit = 100;
     peer->message_bytes_max = 1048576;
+    peer->session_bytes = 4 << 20;
     peer->outcome = PEER_ACCEPT;
     pn_connection_driver_init(&peer->driver, NULL, NULL);
     pn_transport_set_server(peer->driver.transport);
@@ -311,7 +313,7 @@ static inline void peer_turn(struct peer *peer)
             pn_connection_close(peer->driver.connection);
             break;
         case PN_SESSION_REMOTE_OPEN:
-            pn_session_set_incoming_capacity(pn_event_session(event), 4 << 20);
+            pn_session_set_incoming_capacity(pn_event_session(event), peer->session_bytes);
             pn_session_open(pn_event_session(event));
             break;
         case PN_SESSION_REMOTE_CLOSE:
@@ -334,6 +336,21 @@ static inline void peer_turn(struct peer *peer)
     }
 }
 
+static inline void peer_input(struct peer *peer, const uint8_t *data, size_t len)
+{
+    size_t used = 0;
+    while (used < len) {
+        pn_rwbytes_t room = pn_connection_driver_read_buffer(&peer->driver);
+        if (room.size == 0)
+            break;
+        size_t part = len - used < room.size ? len - used : room.size;
+        memcpy(room.start, data + used, part);
+        pn_connection_driver_read_done(&peer->driver, part);
+        used += part;
+        peer_turn(peer);
+    }
+}
+
 /* Bytes of the connection to the peer. */
 static inline bool peer_pump_in(struct peer *peer, struct conn *conn, size_t step)
 {
@@ -347,17 +364,7 @@ static inline bool peer_pump_in(struct peer *peer, struct conn *conn, size_t ste
             memcpy(peer->got + peer->got_len, data, len);
             peer->got_len += len;
         }
-        size_t used = 0;
-        while (used < len) {
-            pn_rwbytes_t room = pn_connection_driver_read_buffer(&peer->driver);
-            if (room.size == 0)
-                break;
-            size_t part = len - used < room.size ? len - used : room.size;
-            memcpy(room.start, data + used, part);
-            pn_connection_driver_read_done(&peer->driver, part);
-            used += part;
-            peer_turn(peer);
-        }
+        peer_input(peer, data, len);
         conn_output_done(conn, len);
         any = true;
     }

@@ -181,6 +181,33 @@ Test(conn_link, gives_the_engine_little_ahead_of_the_wire)
     free(batch);
 }
 
+Test(conn_link, keeps_to_a_session_window_of_two_frames)
+{
+    enum { LEN = 1048576 };
+    uint8_t *batch = noise(LEN);
+    peer.session_bytes = 2 * 65536;
+    int first = link_up("hub1/Partitions/0"), second = link_up("hub1/Partitions/1");
+    cr_assert_eq(conn_send(conn, first, 0, CONN_FORMAT_BATCH, batch, LEN), 0);
+    cr_assert_eq(conn_send(conn, second, 1, CONN_FORMAT_BATCH, batch, LEN), 0);
+    const uint8_t *data;
+    size_t len, ahead = 0;
+    uint8_t *held = malloc(2 * LEN);
+    while ((len = conn_output(conn, &data)) > 0) { /* the peer reads nothing yet */
+        memcpy(held + ahead, data, len);
+        ahead += len;
+        conn_output_done(conn, len);
+    }
+    cr_assert_leq(ahead, 3 * 65536);
+    peer_input(&peer, held, ahead);
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_SETTLED));
+    cr_assert(await(CONN_SETTLED));
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(peer.delivery[i].sum, sum_of(batch, LEN));
+    free(held);
+    free(batch);
+}
+
 Test(conn_link, carries_batches_when_every_byte_comes_and_goes_alone)
 {
     enum { LEN = 70000 };
