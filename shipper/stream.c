@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,8 @@
 
 #include "ringbuf/ring_order.h"
 #include "shipper/log.h"
+#include "shipper/stream_dir.h"
 
-static int stream_make_dir(const struct config *config, struct stream *stream, char *why, size_t why_len);
 static int stream_lock(const struct config *config, struct stream *stream, char *why, size_t why_len);
 static int stream_open_counters(const struct config *config, struct stream *stream, char *why, size_t why_len);
 static void stream_redo(struct stream *stream);
@@ -25,8 +24,10 @@ int stream_open(const struct config *config, uint32_t index, int main_fd, struct
 {
     const struct config_stream *cs = &config->stream[index];
     *out = (struct stream){.config = cs, .index = index, .dir_fd = -1, .lock_fd = -1, .bell_fd = -1, .main_fd = main_fd};
-    int rc = stream_make_dir(config, out, why, why_len);
-    if (rc == 0)
+    snprintf(out->dir, sizeof out->dir, "%s/%s", config->rings, cs->name);
+    int rc = stream_dir_open(config->rings, out->dir, cs->group, why, why_len);
+    out->dir_fd = rc;
+    if (rc >= 0)
         rc = stream_lock(config, out, why, why_len);
     if (rc == 0)
         rc = stream_open_counters(config, out, why, why_len);
@@ -63,41 +64,6 @@ void stream_close(struct stream *stream)
     if (stream->dir_fd >= 0)
         close(stream->dir_fd);
     stream->bell_fd = stream->lock_fd = stream->dir_fd = -1;
-}
-
-/* `<rings>` is the shipper's alone (others may pass), the stream's directory is its producers' too. */
-static int stream_make_dir(const struct config *config, struct stream *stream, char *why, size_t why_len)
-{
-    const struct config_stream *cs = stream->config;
-    gid_t group = (gid_t)-1;
-    if (cs->group[0]) {
-        struct group *entry = getgrnam(cs->group);
-        if (!entry) {
-            snprintf(why, why_len, "group %s of stream %s does not exist", cs->group, cs->name);
-            return -EINVAL;
-        }
-        group = entry->gr_gid;
-    }
-    snprintf(stream->dir, sizeof stream->dir, "%s/%s", config->rings, cs->name);
-    if (mkdir(config->rings, 0755) != 0 && errno != EEXIST) {
-        snprintf(why, why_len, "directory %s: %s", config->rings, strerror(errno));
-        return -errno;
-    }
-    bool made = mkdir(stream->dir, 0700) == 0;
-    if (!made && errno != EEXIST) {
-        snprintf(why, why_len, "directory %s: %s", stream->dir, strerror(errno));
-        return -errno;
-    }
-    stream->dir_fd = open(stream->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (stream->dir_fd < 0) {
-        snprintf(why, why_len, "directory %s: %s", stream->dir, strerror(errno));
-        return -errno;
-    }
-    if (group != (gid_t)-1 && (fchown(stream->dir_fd, (uid_t)-1, group) != 0 || fchmod(stream->dir_fd, 03770) != 0)) {
-        snprintf(why, why_len, "directory %s: cannot give it to group %s: %s", stream->dir, cs->group, strerror(errno));
-        return -errno;
-    }
-    return 0;
 }
 
 /* One shipper per stream: the lock lives with the descriptor, its text tells the next one who holds it. */
