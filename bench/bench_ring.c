@@ -202,7 +202,7 @@ static void print_method(const struct ring_options *options)
 
 static void print_rows(const struct lab *lab, const struct measure_series *series, cJSON *rows)
 {
-    printf("\n%6zu B  %-28s %8s %9s %9s %8s %9s\n", lab->len, "", "buffer", "median", "min", "x floor", "target");
+    printf("\n%6zu B  %-30s %8s %9s %9s %8s %9s\n", lab->len, "", "buffer", "median", "min", "x floor", "target");
     for (uint32_t row = 0; row < lab_row_count; row++)
         print_row(lab, row, series, rows);
     fflush(stdout);
@@ -221,9 +221,9 @@ static void print_row(const struct lab *lab, uint32_t row, const struct measure_
     if (what->limit_of >= 0)
         snprintf(limit, sizeof(limit), "%9.2f %s", target, median <= target ? "reached" : "missed");
     if (series[row].count)
-        printf("          %-28s %8s %9.2f %9.2f %8.2f %s\n", what->name, place, median, measure_min(&series[row]), ratio, limit);
+        printf("          %-30s %8s %9.2f %9.2f %8.2f %s\n", what->name, place, median, measure_min(&series[row]), ratio, limit);
     else
-        printf("          %-28s %8s %9s %9s %8s (%s)\n", what->name, place, "-", "-", "-", strerror(-lab->peer_err[what->peer]));
+        printf("          %-30s %8s %9s %9s %8s (%s)\n", what->name, place, "-", "-", "-", strerror(-lab->peer_err[what->peer]));
     cJSON_AddNumberToObject(json, "size", (double)lab->len);
     cJSON_AddStringToObject(json, "name", what->name);
     if (what->kind != LAB_PEER)

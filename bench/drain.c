@@ -18,8 +18,9 @@ struct drain {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    _Atomic uint32_t state; /* enum drain_state; changed under the lock, looked at without it between passes */
-    struct subject *subject;
+    _Atomic uint32_t state;     /* enum drain_state; changed under the lock, looked at without it between passes */
+    struct subject *subject;    /* one of both */
+    struct floor_buffer *floor; /* … is NULL */
     uint32_t pass_us;
     int err;
     uint8_t *batch;
@@ -29,8 +30,9 @@ struct drain {
 };
 
 static void *drain_main(void *argument);
-static void drain_ring(struct drain *drain);
-static int drain_pass(struct drain *drain);
+static void drain_all(struct drain *drain);
+static void floor_pass(struct drain *drain);
+static int ring_pass(struct drain *drain);
 static int take_record(struct drain *drain, const struct ring_record *record);
 static void set_state(struct drain *drain, enum drain_state state);
 static void wait_while(struct drain *drain, enum drain_state state);
@@ -75,8 +77,18 @@ void drain_close(struct drain *drain)
 void drain_begin(struct drain *drain, struct subject *subject)
 {
     drain->subject = subject;
+    drain->floor = NULL;
     drain->err = 0;
     drain->acked_pos = subject->lane.walk_pos;
+    set_state(drain, DRAIN_RUNNING);
+}
+
+void drain_begin_floor(struct drain *drain, struct floor_buffer *buffer)
+{
+    floor_skip(buffer);
+    drain->subject = NULL;
+    drain->floor = buffer;
+    drain->err = 0;
     set_state(drain, DRAIN_RUNNING);
 }
 
@@ -97,20 +109,22 @@ static void *drain_main(void *argument)
         wait_while(drain, DRAIN_IDLE);
         if (order_flag_get(&drain->state) == DRAIN_QUIT)
             return NULL;
-        drain_ring(drain);
+        drain_all(drain);
         set_state(drain, DRAIN_IDLE);
     }
 }
 
 /* Passes until the writer says that nothing follows; the pass that begins after that takes the rest. */
-static void drain_ring(struct drain *drain)
+static void drain_all(struct drain *drain)
 {
     bool last = false;
 
     while (!last) {
         last = order_flag_get(&drain->state) != DRAIN_RUNNING;
-        if (!drain->err)
-            drain->err = drain_pass(drain);
+        if (drain->floor)
+            floor_pass(drain);
+        else if (!drain->err)
+            drain->err = ring_pass(drain);
         if (drain->err)
             subject_free_all(drain->subject); /* or the writer would wait for ever */
         if (!last)
@@ -118,7 +132,23 @@ static void drain_ring(struct drain *drain)
     }
 }
 
-static int drain_pass(struct drain *drain)
+/* Up to what was written when it began. */
+static void floor_pass(struct drain *drain)
+{
+    uint64_t left = order_observe(&drain->floor->written_pos) - order_none_load64(&drain->floor->read_pos);
+    uint64_t share = drain->floor->bytes_len / ACK_SHARE;
+
+    while (left > 0) {
+        if (share > BATCH_BUFFER_BYTES - drain->batch_len)
+            drain->batch_len = 0;
+        size_t len = floor_read(drain->floor, drain->batch + drain->batch_len, left < share ? left : share);
+
+        drain->batch_len += len;
+        left -= len;
+    }
+}
+
+static int ring_pass(struct drain *drain)
 {
     struct ring_lane *lane = &drain->subject->lane;
     uint64_t write_pos = 0;

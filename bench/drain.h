@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "bench/floor.h"
 #include "bench/subject.h"
 
 struct drain;
@@ -15,7 +16,9 @@ void drain_close(struct drain *drain);
 /* From here on the thread owns the subject's lane: in passes it looks at write_pos once, walks the heads up to it, copies each payload out,
  * acks every sixteenth of the ring, and comes back after pass_us. */
 void drain_begin(struct drain *drain, struct subject *subject);
-/* Returns when the ring is empty and the lane is the caller's again. 0, or -EBADMSG if a record could not be read. */
+/* The same for the floor: in passes it copies out what is written, a sixteenth at a time. */
+void drain_begin_floor(struct drain *drain, struct floor_buffer *buffer);
+/* Returns when all is read and the lane is the caller's again. 0, or -EBADMSG if a record could not be read. */
 int drain_end(struct drain *drain);
 
 #endif

@@ -14,21 +14,46 @@
 
 #define SLICE_BYTES (UINT64_C(4) << 20)
 #define PEER_SLICE_EVENTS 512u
+#define WARM_BURSTS 3u      /* untimed, a lap of the near ring: the rows before have used the cache */
 #define RECORD_OVERHEAD 48u /* head, key, time, padding: so many bytes a record may have beyond its payload */
 
+enum row { /* that others refer to */
+           ROW_FLOOR_NEAR,
+           ROW_FLOOR_DRAINED_NEAR,
+           ROW_SEND_NEAR,
+           ROW_SEND_KEYED_NEAR,
+           ROW_SEND_DRAINED_NEAR,
+           ROW_FLOOR_FAR,
+           ROW_FLOOR_DRAINED_FAR,
+           ROW_SEND_FAR,
+           ROW_SEND_DRAINED_FAR,
+           ROW_PIPE,
+           ROW_DATAGRAM,
+           ROW_QUEUE,
+};
+#define NO_TARGET -1
+
 const struct lab_row lab_rows[] = {
-    {.name = "memcpy behind a 16 B head", .kind = LAB_FLOOR, .place = LAB_NEAR, .floor = 0, .limit_of = -1},
-    {.name = "ehring_send", .kind = LAB_SEND, .place = LAB_NEAR, .floor = 0, .limit_of = 0, .limit_factor = 1.5, .limit_plus_ns = 2},
-    {.name = "ehring_send, keyed", .kind = LAB_SEND_KEYED, .place = LAB_NEAR, .floor = 0, .limit_of = -1},
-    {.name = "ehring_send, lane draining", .kind = LAB_SEND_DRAINED, .place = LAB_NEAR, .floor = 0, .limit_of = 1, .limit_factor = 2},
-    {.name = "memcpy behind a 16 B head", .kind = LAB_FLOOR, .place = LAB_FAR, .floor = 4, .limit_of = -1},
-    {.name = "ehring_send", .kind = LAB_SEND, .place = LAB_FAR, .floor = 4, .limit_of = -1},
-    {.name = "ehring_send, lane draining", .kind = LAB_SEND_DRAINED, .place = LAB_FAR, .floor = 4, .limit_of = 5, .limit_factor = 2},
-    {.name = "pipe", .kind = LAB_PEER, .peer = PEER_PIPE, .floor = 0, .limit_of = -1},
-    {.name = "Unix datagram", .kind = LAB_PEER, .peer = PEER_DATAGRAM, .floor = 0, .limit_of = -1},
-    {.name = "POSIX queue", .kind = LAB_PEER, .peer = PEER_QUEUE, .floor = 0, .limit_of = -1},
+    [ROW_FLOOR_NEAR] = {"memcpy behind a 16 B head", LAB_FLOOR, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
+    [ROW_FLOOR_DRAINED_NEAR] = {"the same, read by another core", LAB_FLOOR_DRAINED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
+    [ROW_SEND_NEAR] = {"ehring_send", LAB_SEND, LAB_NEAR, 0, ROW_FLOOR_NEAR, ROW_FLOOR_NEAR, 1.5, 2},
+    [ROW_SEND_KEYED_NEAR] = {"ehring_send, keyed", LAB_SEND_KEYED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
+    [ROW_SEND_DRAINED_NEAR] = {"ehring_send, lane draining", LAB_SEND_DRAINED, LAB_NEAR, 0, ROW_FLOOR_DRAINED_NEAR, ROW_SEND_NEAR, 2, 0},
+    [ROW_FLOOR_FAR] = {"memcpy behind a 16 B head", LAB_FLOOR, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
+    [ROW_FLOOR_DRAINED_FAR] = {"the same, read by another core", LAB_FLOOR_DRAINED, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
+    [ROW_SEND_FAR] = {"ehring_send", LAB_SEND, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
+    [ROW_SEND_DRAINED_FAR] = {"ehring_send, lane draining", LAB_SEND_DRAINED, LAB_FAR, 0, ROW_FLOOR_DRAINED_FAR, ROW_SEND_FAR, 2, 0},
+    [ROW_PIPE] = {"pipe", LAB_PEER, LAB_NEAR, PEER_PIPE, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
+    [ROW_DATAGRAM] = {"Unix datagram", LAB_PEER, LAB_NEAR, PEER_DATAGRAM, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
+    [ROW_QUEUE] = {"POSIX queue", LAB_PEER, LAB_NEAR, PEER_QUEUE, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
 };
 const uint32_t lab_row_count = sizeof(lab_rows) / sizeof(lab_rows[0]);
+
+struct drained_shape { /* of a slice beside a reader */
+    uint32_t events;
+    uint32_t burst;
+    uint64_t used_max; /* bytes unread with which a burst still has room */
+};
 
 static void make_keys(struct lab *lab);
 static uint64_t capacity_for(size_t len, uint64_t wanted_bytes);
@@ -37,6 +62,9 @@ static uint32_t slice_events(const struct lab *lab, uint64_t slice_bytes);
 static int floor_slice(struct lab *lab, enum lab_place place, double *ns);
 static int send_slice(struct lab *lab, enum lab_place place, const char *const *keys, double *ns);
 static int drained_slice(struct lab *lab, enum lab_place place, double *ns);
+static int drained_floor_slice(struct lab *lab, enum lab_place place, double *ns);
+static struct drained_shape shape_drained(const struct lab *lab, enum lab_place place);
+static void relax(void);
 static int peer_slice(struct lab *lab, enum peer_kind kind, double *ns);
 
 int lab_open(struct lab *lab, const char *rings_dir, size_t len, uint64_t near_bytes, uint64_t far_bytes, struct drain *drain)
@@ -91,6 +119,8 @@ int lab_slice(struct lab *lab, uint32_t row, double *ns)
     switch (what->kind) {
     case LAB_FLOOR:
         return floor_slice(lab, what->place, ns);
+    case LAB_FLOOR_DRAINED:
+        return drained_floor_slice(lab, what->place, ns);
     case LAB_SEND:
         return send_slice(lab, what->place, NULL, ns);
     case LAB_SEND_KEYED:
@@ -138,6 +168,7 @@ static int floor_slice(struct lab *lab, enum lab_place place, double *ns)
     uint32_t events = slice_events(lab, SLICE_BYTES), burst = burst_events(lab);
     int64_t spent_ns = 0;
 
+    floor_write(&lab->floor[place], lab->data, lab->len, WARM_BURSTS * burst);
     for (uint32_t done = 0; done < events; done += burst) {
         int64_t start_ns = measure_now_ns();
 
@@ -155,6 +186,10 @@ static int send_slice(struct lab *lab, enum lab_place place, const char *const *
     int64_t spent_ns = 0;
     int err = 0;
 
+    for (uint32_t i = 0; i < WARM_BURSTS && !err; i++) {
+        err = subject_send(subject, lab->data, lab->len, keys, burst);
+        subject_free_all(subject);
+    }
     for (uint32_t done = 0; done < events && !err; done += burst) {
         int64_t start_ns = measure_now_ns();
 
@@ -166,31 +201,64 @@ static int send_slice(struct lab *lab, enum lab_place place, const char *const *
     return err;
 }
 
-/* At least two laps, so that the lane is at work during most of the bursts. */
 static int drained_slice(struct lab *lab, enum lab_place place, double *ns)
 {
+    struct drained_shape shape = shape_drained(lab, place);
     struct subject *subject = &lab->subject[place];
-    uint64_t bytes = 2 * subject->capacity > SLICE_BYTES ? 2 * subject->capacity : SLICE_BYTES;
-    uint32_t events = slice_events(lab, bytes), burst = burst_events(lab) / 4 ? burst_events(lab) / 4 : 1;
-    uint64_t room =
-        subject->capacity - burst * (lab->len + RECORD_OVERHEAD) - subject->capacity / RING_RECORD_SHARE; /* pads want some too */
     int64_t spent_ns = 0;
     int err = 0, drain_err;
 
-    events -= events % burst;
     drain_begin(lab->drain, subject);
-    for (uint32_t done = 0; done < events && !err; done += burst) {
-        while (subject_used_bytes(subject) > room)
-            for (int i = 0; i < 64; i++)
-                measure_relax();
+    for (uint32_t done = 0; done < shape.events && !err; done += shape.burst) {
+        while (subject_used_bytes(subject) > shape.used_max)
+            relax();
         int64_t start_ns = measure_now_ns();
 
-        err = subject_send(subject, lab->data, lab->len, NULL, burst);
+        err = subject_send(subject, lab->data, lab->len, NULL, shape.burst);
         spent_ns += measure_now_ns() - start_ns - lab->clock_ns;
     }
     drain_err = drain_end(lab->drain);
-    *ns = (double)spent_ns / events;
+    *ns = (double)spent_ns / shape.events;
     return err ? err : drain_err;
+}
+
+static int drained_floor_slice(struct lab *lab, enum lab_place place, double *ns)
+{
+    struct drained_shape shape = shape_drained(lab, place);
+    struct floor_buffer *buffer = &lab->floor[place];
+    int64_t spent_ns = 0;
+
+    drain_begin_floor(lab->drain, buffer);
+    for (uint32_t done = 0; done < shape.events; done += shape.burst) {
+        while (floor_unread_bytes(buffer) > shape.used_max)
+            relax();
+        int64_t start_ns = measure_now_ns();
+
+        floor_write(buffer, lab->data, lab->len, shape.burst);
+        spent_ns += measure_now_ns() - start_ns - lab->clock_ns;
+    }
+    *ns = (double)spent_ns / shape.events;
+    return drain_end(lab->drain);
+}
+
+/* At least two laps, so that the lane is at work during most of the bursts. */
+static struct drained_shape shape_drained(const struct lab *lab, enum lab_place place)
+{
+    uint64_t capacity = lab->capacity[place], bytes = 2 * capacity > SLICE_BYTES ? 2 * capacity : SLICE_BYTES;
+    uint32_t burst = burst_events(lab) / 4 ? burst_events(lab) / 4 : 1, events = slice_events(lab, bytes);
+
+    return (struct drained_shape){
+        .events = events - events % burst,
+        .burst = burst,
+        .used_max = capacity - burst * (lab->len + RECORD_OVERHEAD) - capacity / RING_RECORD_SHARE, /* pads want some too */
+    };
+}
+
+/* Looking without a pause would take the line away from the reader that is to change it. */
+static void relax(void)
+{
+    for (int i = 0; i < 64; i++)
+        measure_relax();
 }
 
 static int peer_slice(struct lab *lab, enum peer_kind kind, double *ns)

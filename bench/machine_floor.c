@@ -142,12 +142,15 @@ static double receive(int fd, uint32_t seconds)
 static double copy(uint32_t seconds, uint32_t event_len)
 {
     uint32_t burst = NEAR_BYTES / (event_len + 32u) + 1u;
+    uint64_t room = NEAR_BYTES;
     struct floor_buffer buffer;
     int64_t start_ns, end_ns;
     char *data = calloc(1, event_len);
     double events = 0, rate = 0;
 
-    if (data && floor_open(&buffer, NEAR_BYTES + event_len) == 0) {
+    while (room < 2ul * event_len)
+        room *= 2;
+    if (data && floor_open(&buffer, room) == 0) {
         start_ns = measure_now_ns();
         end_ns = start_ns + seconds * INT64_C(250000000);
         while (measure_now_ns() < end_ns) {
