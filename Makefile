@@ -25,7 +25,7 @@ export EHRING_BUILD := $(abspath $(BUILD))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion -Wvla
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -DEHRING_BUILD_VERSION='"$(VERSION)"' -fPIC -fvisibility=hidden -pthread $(WARN) -Werror $(SANFLAGS) $(CFLAGS)
+ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -DEHRING_BUILD_VERSION='"$(VERSION)"' -fPIC -fvisibility=hidden -ffunction-sections -pthread $(WARN) -Werror $(SANFLAGS) $(CFLAGS)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_LDFLAGS = -pthread $(SANFLAGS) $(LDFLAGS)
 
@@ -91,10 +91,10 @@ $(EHRING_A): $(call objects,$(WRITER_SRC) $(CLIENT_SRC))
 $(DIRECT_A): $(call objects,$(DIRECT_SRC))
 	$(whole_object)
 $(EHRING_SO): $(call objects,$(WRITER_SRC) $(CLIENT_SRC)) client/ehring.map
-	$(CC) -shared -Wl,-soname,libehring.so.0 -Wl,--version-script=client/ehring.map $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS)
+	$(CC) -shared -Wl,-soname,libehring.so.0 -Wl,-z,nodelete -Wl,--gc-sections -Wl,--version-script=client/ehring.map $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS)
 	ln -sf libehring.so.0 $(BUILD)/libehring.so
 $(DIRECT_SO): $(call objects,$(DIRECT_SRC)) shipper/ehring_direct.map
-	$(CC) -shared -Wl,-soname,libehring-direct.so.0 -Wl,--version-script=shipper/ehring_direct.map -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) $(DIRECT_LIBS)
+	$(CC) -shared -Wl,-soname,libehring-direct.so.0 -Wl,--gc-sections -Wl,--version-script=shipper/ehring_direct.map -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) $(DIRECT_LIBS)
 	ln -sf libehring-direct.so.0 $(BUILD)/libehring-direct.so
 $(BUILD)/ehring.pc: client/ehring.pc.in Makefile
 	@mkdir -p $(@D)
