@@ -19,6 +19,7 @@
 
 #define IDLE_TIMEOUT_MS 60000u
 #define TICK_MS_MAX 30000 /* the longest time between two calls of conn_tick */
+#define TICK_MS_MIN 10    /* the shortest, whatever idle time-out the peer announces */
 #define INCOMING_BYTES_MAX (4u * CONN_MAX_FRAME)
 
 static int engine_open(struct conn *conn, const struct conn_options *options);
@@ -119,7 +120,7 @@ int64_t conn_tick(struct conn *conn, int64_t now_ms)
     next_ms = earlier(next_ms, conn->cbs.deadline_ms);
     next_ms = earlier(next_ms, conn->management.deadline_ms);
     engine_drain(conn);
-    return next_ms;
+    return next_ms < now_ms + TICK_MS_MIN ? now_ms + TICK_MS_MIN : next_ms;
 }
 
 int conn_put_token(struct conn *conn, const char *type, const char *audience, const char *token, int64_t expires_s)

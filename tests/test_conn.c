@@ -195,6 +195,15 @@ Test(conn, keeps_the_peer_awake_with_empty_frames)
     cr_assert_eq(memcmp(data, "\0\0\0\x08\x02\0\0\0", 8), 0);
 }
 
+Test(conn, is_not_hurried_by_a_peer_with_an_idle_timeout_of_nothing)
+{
+    pn_transport_set_idle_timeout(peer.driver.transport, 2);
+    peer_pump(&peer, conn, WHOLE);
+    int64_t now_ms = conn_tick(conn, 1000);
+    cr_assert_geq(now_ms, 1010);
+    cr_assert_geq(conn_tick(conn, now_ms), now_ms + 10);
+}
+
 Test(conn, refuses_a_peer_that_opens_links_of_its_own)
 {
     peer_pump(&peer, conn, WHOLE);

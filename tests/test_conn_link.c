@@ -181,6 +181,23 @@ Test(conn_link, gives_the_engine_little_ahead_of_the_wire)
     free(batch);
 }
 
+Test(conn_link, cuts_a_batch_into_the_peers_smallest_frames)
+{
+    enum { LEN = 100000 };
+    uint8_t *batch = noise(LEN);
+    pn_transport_set_max_frame(peer.driver.transport, 512);
+    peer.session_bytes = 512 * 1024;
+    peer_record(&peer, 1 << 20);
+    int link = link_up("hub1");
+    peer.got_len = 0;
+    cr_assert_eq(conn_send(conn, link, 0, CONN_FORMAT_BATCH, batch, LEN), 0);
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_SETTLED));
+    cr_assert_eq(peer.delivery[0].sum, sum_of(batch, LEN));
+    cr_assert_geq(formats_seen(), LEN / 512);
+    free(batch);
+}
+
 Test(conn_link, keeps_to_a_session_window_of_two_frames)
 {
     enum { LEN = 1048576 };
