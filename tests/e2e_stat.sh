@@ -87,6 +87,17 @@ json "the shipper's numbers" '[files[0].values.sent_batches.values, files[0].val
     '[[1,10,100],100,true]'
 json "a name twice" 'Object.keys(files[0].values).length' 4
 
+# what a shipper leaves in a ring: the gate and who holds it, quarantine, nonsense
+mkdir "$EHRING_RINGS/three"
+node stat_files.mjs shipped "$EHRING_RINGS"/one/dead.*.ring "$EHRING_RINGS/three"
+stat 0 -j --stream three
+json "the gate" 'files.map(f => [f.gating_lane, f.lag_bytes])' '[[1,64],[null,null],[0,96],[0,96]]'
+json "quarantine" 'files.map(f => [f.quarantine !== null, f.quarantine_pos ?? 0])' '[[false,0],[false,0],[true,48],[true,0]]'
+stat 0 --stream three
+says 'lag +64 of 65536 bytes, lane 1 of 2 gates'
+says 'QUARANTINED .*at byte 48'
+says 'impossible positions'
+
 # hostile files: each is named with a reason, or shown; the others go on
 mkdir "$EHRING_RINGS/bad" "$EHRING_RINGS/bad/directory.ring"
 node stat_files.mjs damage "$EHRING_RINGS"/one/dead.*.ring "$EHRING_RINGS/bad"

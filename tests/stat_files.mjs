@@ -1,4 +1,5 @@
 // Files for ehring-stat: node stat_files.mjs stat FILE        a stat file of a shipper, by ringbuf/ring_stat.h
+//                        node stat_files.mjs shipped RING STREAM  copies of a ring as a shipper leaves them: behind in lane 1, in quarantine
 //                        node stat_files.mjs damage RING DIR  copies of a ring with something wrong in each
 import fs from 'node:fs'
 
@@ -51,6 +52,21 @@ function statFile(path) {
   fs.writeFileSync(path, file)
 }
 
+function shipped(ring, dir) {
+  const shipper = Number(fs.readFileSync(ring).readBigUInt64LE(32)), control = shipper + 3 * 128
+  const lane = i => shipper + 5 * 128 + 16 * 64 + 256 * i
+  const copy = (name, change) => {
+    const b = fs.readFileSync(ring)
+    b.writeUInt32LE(2, control + 4)
+    change(b)
+    fs.writeFileSync(`${dir}/${name}.ring`, b)
+  }
+  copy('behind', b => { b.writeBigUInt64LE(32n, shipper); b.writeBigUInt64LE(64n, lane(0) + 8); b.writeBigUInt64LE(32n, lane(1) + 8) })
+  copy('quarantined', b => { b.writeUInt32LE(3, control + 8); b.writeBigUInt64LE(48n, control + 24) })
+  copy('unheard-of', b => { b.writeUInt32LE(99, control + 8) })
+  copy('impossible', b => { b.writeBigUInt64LE(2n ** 40n, shipper) })
+}
+
 function damage(ring, dir) {
   const whole = fs.readFileSync(ring)
   const copy = (name, change) => {
@@ -78,5 +94,4 @@ function damage(ring, dir) {
 }
 
 const [what, ...rest] = process.argv.slice(2)
-if (what === 'stat') statFile(...rest)
-else damage(...rest)
+;({ stat: statFile, shipped, damage })[what](...rest)
