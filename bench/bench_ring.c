@@ -193,8 +193,9 @@ static void print_method(const struct ring_options *options)
     pinned = measure_pin(MEASURE_CORE_WRITER);
     printf("ns per event, %llu slices of each row in turn; the payload is in the L1 cache; writes are timed, freeing and waiting for room "
            "are not.\n"
-           "Draining: a thread walks, copies out and acks in passes %llu us apart. Peers: writes into an emptied buffer, nobody to be "
-           "woken.\n",
+           "Draining: a thread on another core walks, copies out and acks in passes %llu us apart; its floor is the memcpy that is read "
+           "there too.\n"
+           "Peers: writes into an emptied buffer, nobody to be woken.\n",
            (unsigned long long)options->slices, (unsigned long long)options->pass_us);
     if (pinned)
         printf("Not pinned (%s): rows with a draining lane measure the scheduler too.\n", strerror(-pinned));

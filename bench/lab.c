@@ -12,7 +12,8 @@
 
 #include "bench/measure.h"
 
-#define SLICE_BYTES (UINT64_C(4) << 20)
+#define SLICE_BYTES_MIN (UINT64_C(4) << 20)
+#define SLICE_BYTES_MAX (UINT64_C(64) << 20)
 #define PEER_SLICE_EVENTS 512u
 #define WARM_BURSTS 3u      /* untimed, a lap of the near ring: the rows before have used the cache */
 #define RECORD_OVERHEAD 48u /* head, key, time, padding: so many bytes a record may have beyond its payload */
@@ -58,7 +59,8 @@ struct drained_shape { /* of a slice beside a reader */
 static void make_keys(struct lab *lab);
 static uint64_t capacity_for(size_t len, uint64_t wanted_bytes);
 static uint32_t burst_events(const struct lab *lab);
-static uint32_t slice_events(const struct lab *lab, uint64_t slice_bytes);
+static uint64_t slice_bytes(const struct lab *lab, enum lab_place place);
+static uint32_t slice_events(const struct lab *lab, enum lab_place place);
 static int floor_slice(struct lab *lab, enum lab_place place, double *ns);
 static int send_slice(struct lab *lab, enum lab_place place, const char *const *keys, double *ns);
 static int drained_slice(struct lab *lab, enum lab_place place, double *ns);
@@ -107,9 +109,7 @@ void lab_close(struct lab *lab)
 
 uint32_t lab_warmup_slices(const struct lab *lab)
 {
-    uint64_t laps = lab->capacity[LAB_FAR] / SLICE_BYTES + 1;
-
-    return laps > 32 ? 32 : (uint32_t)laps;
+    return (uint32_t)(lab->capacity[LAB_FAR] / slice_bytes(lab, LAB_FAR)) + 1;
 }
 
 int lab_slice(struct lab *lab, uint32_t row, double *ns)
@@ -155,17 +155,25 @@ static uint32_t burst_events(const struct lab *lab)
     return (uint32_t)(lab->capacity[LAB_NEAR] / 2 / (lab->len + RECORD_OVERHEAD));
 }
 
-/* Whole bursts. */
-static uint32_t slice_events(const struct lab *lab, uint64_t slice_bytes)
+/* Two laps, so that a lane is at work during most of the bursts, and the second one finds its lines where the first one left them. */
+static uint64_t slice_bytes(const struct lab *lab, enum lab_place place)
 {
-    uint64_t events = slice_bytes / (lab->len + RECORD_OVERHEAD), burst = burst_events(lab);
+    uint64_t bytes = 2 * lab->capacity[place];
+
+    return bytes < SLICE_BYTES_MIN ? SLICE_BYTES_MIN : bytes > SLICE_BYTES_MAX ? SLICE_BYTES_MAX : bytes;
+}
+
+/* Whole bursts. */
+static uint32_t slice_events(const struct lab *lab, enum lab_place place)
+{
+    uint64_t events = slice_bytes(lab, place) / (lab->len + RECORD_OVERHEAD), burst = burst_events(lab);
 
     return (uint32_t)((events + burst - 1) / burst * burst);
 }
 
 static int floor_slice(struct lab *lab, enum lab_place place, double *ns)
 {
-    uint32_t events = slice_events(lab, SLICE_BYTES), burst = burst_events(lab);
+    uint32_t events = slice_events(lab, place), burst = burst_events(lab);
     int64_t spent_ns = 0;
 
     floor_write(&lab->floor[place], lab->data, lab->len, WARM_BURSTS * burst);
@@ -181,7 +189,7 @@ static int floor_slice(struct lab *lab, enum lab_place place, double *ns)
 
 static int send_slice(struct lab *lab, enum lab_place place, const char *const *keys, double *ns)
 {
-    uint32_t events = slice_events(lab, SLICE_BYTES), burst = burst_events(lab);
+    uint32_t events = slice_events(lab, place), burst = burst_events(lab);
     struct subject *subject = &lab->subject[place];
     int64_t spent_ns = 0;
     int err = 0;
@@ -241,11 +249,10 @@ static int drained_floor_slice(struct lab *lab, enum lab_place place, double *ns
     return drain_end(lab->drain);
 }
 
-/* At least two laps, so that the lane is at work during most of the bursts. */
 static struct drained_shape shape_drained(const struct lab *lab, enum lab_place place)
 {
-    uint64_t capacity = lab->capacity[place], bytes = 2 * capacity > SLICE_BYTES ? 2 * capacity : SLICE_BYTES;
-    uint32_t burst = burst_events(lab) / 4 ? burst_events(lab) / 4 : 1, events = slice_events(lab, bytes);
+    uint32_t burst = burst_events(lab) / 4 ? burst_events(lab) / 4 : 1, events = slice_events(lab, place);
+    uint64_t capacity = lab->capacity[place];
 
     return (struct drained_shape){
         .events = events - events % burst,
