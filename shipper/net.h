@@ -1,4 +1,5 @@
-/* Sockets, timers and wake-ups behind one interface; io_uring and epoll behind it. One `struct net` per worker thread, used by it alone. */
+/* Sockets, timers and wake-ups behind one interface; io_uring and epoll behind it. One `struct net` per worker thread, used by it alone from its
+ * first net_wait on; opening, watching and beginning a connect may come before, on another thread. */
 #ifndef EHRING_NET_H
 #define EHRING_NET_H
 
@@ -18,7 +19,7 @@ struct net;
 /* NET_AUTO takes io_uring if the kernel (and its seccomp profile) lets us have all we use, else epoll. `why` gets the sentence for the log: which and why.
  * NET_URING fails with a negative errno where NET_AUTO would fall back. */
 int net_open(enum net_kind kind, struct net **out, char *why, size_t why_len);
-void net_close(struct net *net); /* NULL is fine; closes all handles */
+void net_close(struct net *net); /* NULL is fine; closes all handles. By the thread that waits, or after its end */
 enum net_kind net_kind_of(const struct net *net);
 
 /* Begins a TCP connect (non-blocking, TCP_NODELAY, close-on-exec). A handle >= 0, or a negative errno. The answer is a NET_CONNECTED or NET_FAILED event;
@@ -32,9 +33,10 @@ int net_watch(struct net *net, int fd);
  * Bytes written there and committed go out in order, by the next net_wait at the latest. */
 size_t net_send_space(struct net *net, int handle, uint8_t **to);
 void net_send_commit(struct net *net, int handle, size_t len);
-size_t net_send_pending(const struct net *net, int handle); /* committed bytes that the kernel has not taken */
+size_t net_send_pending(const struct net *net, int handle); /* committed bytes that the kernel has not taken, as far as the last net_wait knows */
 
-/* Ends a handle: a socket is closed (bytes not taken yet are lost), a watch forgotten. No event of it comes afterwards. */
+/* Ends a handle: a socket is closed (bytes not taken yet are lost), a watch forgotten. No later net_wait tells of it. A handle that an event
+ * further on in the same array has ended already is not an error here nor above: its number is not given again for millions of handles. */
 void net_end(struct net *net, int handle);
 
 enum net_event_kind {

@@ -33,6 +33,7 @@ struct net_handle {
     /* io_uring's */
     uint32_t in_flight, cancelled; /* sets of enum op */
     unsigned cancel_count;         /* cancellations not answered yet */
+    uint64_t starved_since;        /* the round in which no provided buffer was left for it; 0: it had one since */
     uint8_t *receive_buffer;       /* only without provided buffers */
     struct __kernel_timespec connect_wait;
     struct sockaddr_storage address;

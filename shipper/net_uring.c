@@ -24,6 +24,7 @@ enum op { OP_CONNECT, OP_CONNECT_TIMER, OP_RECEIVE, OP_SEND, OP_POLL, OP_CANCEL 
 static int begin(struct net *net);
 static int enter(struct net *net, int64_t left_ns);
 static void arm_all(struct net *net);
+static void arm_starved(struct net *net);
 static void arm_connect(struct net *net, struct net_handle *handle);
 static void arm_receive(struct net *net, struct net_handle *handle);
 static void arm_send(struct net *net, struct net_handle *handle);
@@ -143,19 +144,21 @@ static int enter(struct net *net, int64_t left_ns)
     struct io_uring_cqe *cqe;
     struct __kernel_timespec left = {.tv_sec = left_ns / CLOCK_NS_PER_SECOND, .tv_nsec = left_ns % CLOCK_NS_PER_SECOND};
     int rc;
-    if (left_ns == 0) {
-        net->syscall_count++;
+    net->syscall_count++;
+    /* With completions left from the last wait there is nothing to wait for; but the library would then only submit, and what has come
+     * for the receives that are armed already would never be looked at. */
+    if (left_ns == 0 || io_uring_cq_ready(ring) > 0)
         rc = io_uring_submit_and_get_events(ring);
-    } else {
-        net->syscall_count += io_uring_sq_ready(ring) > 0 || io_uring_cq_ready(ring) == 0;
+    else
         rc = io_uring_submit_and_wait_timeout(ring, &cqe, 1, left_ns == NET_FOR_EVER_NS ? NULL : &left, NULL);
-    }
     /* EAGAIN, EBUSY: short of memory or of room for completions: what was not submitted is so next time */
     return rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY ? 0 : rc;
 }
 
 static void arm_all(struct net *net)
 {
+    net->uring->round++;
+    arm_starved(net);
     for (int i = 0; i < net->slots_used; i++) {
         struct net_handle *handle = net_handle_turn(net, i);
         switch (handle->state) {
@@ -176,6 +179,21 @@ static void arm_all(struct net *net)
             break;
         }
     }
+}
+
+/* One flooded handle can take every provided buffer as soon as it is armed. So whoever went without for longest is armed first: in turn
+ * everybody is. Going round alone does not do: it falls into step with the rounds in which no buffer is free. */
+static void arm_starved(struct net *net)
+{
+    struct net_handle *oldest = NULL;
+    for (int i = 0; i < net->slots_used; i++) {
+        struct net_handle *handle = &net->handle[i];
+        bool waits = handle->state == NET_OPEN && handle->starved_since && !(handle->in_flight & BIT(OP_RECEIVE));
+        if (waits && (!oldest || handle->starved_since < oldest->starved_since))
+            oldest = handle;
+    }
+    if (oldest)
+        arm_receive(net, oldest);
 }
 
 static void arm_connect(struct net *net, struct net_handle *handle)
@@ -330,6 +348,7 @@ static void take_receive(struct net *net, struct net_handle *handle, const struc
         receive_fail(net, handle, cqe->res, told);
         return;
     }
+    handle->starved_since = 0;
     struct net_event event = {.kind = NET_RECEIVED, .handle = handle->id, .data = handle->receive_buffer, .len = (size_t)cqe->res};
     if (cqe->flags & IORING_CQE_F_BUFFER)
         event.data = net_uring_buffer(net->uring, (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT));
@@ -338,7 +357,9 @@ static void take_receive(struct net *net, struct net_handle *handle, const struc
 
 static void receive_fail(struct net *net, struct net_handle *handle, int res, struct net_gather *told)
 {
-    if (res == -ENOBUFS || res == -EAGAIN || res == -EINTR) /* every buffer is lent, or nothing was there: armed again by the next wait */
+    if (res == -ENOBUFS && !handle->starved_since)
+        handle->starved_since = net->uring->round;
+    if (res == -ENOBUFS || res == -EAGAIN || res == -EINTR) /* armed again by the next round */
         return;
     if (res == -EINVAL && !handle->receive_buffer && (handle->receive_buffer = malloc(RECEIVE_BYTES)) != NULL)
         return; /* no multishot receive, against what the probe said: from now on single */

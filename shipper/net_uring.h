@@ -22,6 +22,7 @@ struct net_uring {
     uint8_t *provided_bytes;
     uint16_t lent[URING_BUFFERS]; /* in events of the last wait */
     unsigned lent_count;
+    uint64_t round; /* counts the armings */
 };
 
 /* Makes the ring with the best of what the kernel has. A negative errno and the sentence why not, or 0 and what it has. */

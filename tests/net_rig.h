@@ -159,7 +159,7 @@ struct rig_peer {
     pthread_t thread;
     int listener, stop_fd;
     struct sockaddr_in address;
-    int wrong_count; /* bytes of another connection; read after the stop */
+    int wrong_count; /* reads with bytes of another connection; look after the stop */
     uint64_t received_bytes;
 };
 
@@ -169,8 +169,7 @@ static inline bool rig_peer_receive(struct rig_peer *peer, int fd, int *tag)
     ssize_t len = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
     if (len > 0 && *tag < 0)
         *tag = bytes[0];
-    for (ssize_t i = 0; i < len; i++)
-        peer->wrong_count += bytes[i] != *tag;
+    peer->wrong_count += len > 0 && (bytes[0] != *tag || memcmp(bytes, bytes + 1, (size_t)len - 1) != 0);
     peer->received_bytes += len > 0 ? (uint64_t)len : 0;
     return len > 0 || (len < 0 && errno == EAGAIN);
 }
