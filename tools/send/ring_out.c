@@ -15,7 +15,7 @@
 #include "position.h"
 #include "progress.h"
 
-enum { UUID_BYTES = 36, ID_BYTES = UUID_BYTES + 1 + 16, SUFFIX_BYTES = 5, REFUSALS_SHOWN = 10, LOOK_WHILE_WAITING_MS = 1000 };
+enum { UUID_BYTES = 36, ID_BYTES = UUID_BYTES + 1 + 16, SUFFIX_BYTES = 5, REFUSALS_SHOWN = 10, WAIT_STEP_MS = 1000 };
 
 struct ring_out {
     const struct send_options *options;
@@ -36,6 +36,7 @@ static int send_all(struct ring_out *out, const volatile sig_atomic_t *stop);
 static int send_one(struct ring_out *out, const struct input_event *in, const volatile sig_atomic_t *stop);
 static void place_next(struct ring_out *out, const struct ehring_event *event);
 static int send_waiting(struct ring_out *out, const struct ehring_event *event, const volatile sig_atomic_t *stop);
+static int64_t wait_steps(const struct send_options *options);
 static int refuse(struct ring_out *out, int err, size_t len);
 static int finish(struct ring_out *out, int status, bool stopped);
 static void look(struct ring_out *out);
@@ -69,7 +70,7 @@ static int out_open(struct ring_out *out)
                                   .name = o->name,
                                   .capacity_bytes = o->capacity_bytes,
                                   .full = o->wait_ms == 0 ? EHRING_FULL_FAIL : EHRING_FULL_WAIT,
-                                  .wait_ms = o->wait_ms > 0 && o->wait_ms < LOOK_WHILE_WAITING_MS ? (uint32_t)o->wait_ms : LOOK_WHILE_WAITING_MS,
+                                  .wait_ms = (uint32_t)(o->wait_ms > 0 ? (o->wait_ms + wait_steps(o) - 1) / wait_steps(o) : WAIT_STEP_MS),
                                   .make_stream_dir = o->make_stream_dir,
                                   .times_all = o->message_id_position};
     struct ehring_stats stats;
@@ -169,20 +170,19 @@ static void place_next(struct ring_out *out, const struct ehring_event *event)
 /* Waits for room as the options say, in steps, so that a person sees how far it is and a signal ends it. */
 static int send_waiting(struct ring_out *out, const struct ehring_event *event, const volatile sig_atomic_t *stop)
 {
-    int64_t start_ns = 0;
-
-    for (;;) {
+    for (int64_t step = 1;; step++) {
         int err = ehring_send_event(out->ring, event);
-        if (err != EHRING_E_TIMED_OUT)
-            return err;
-        int64_t now_ns = pace_now_ns();
-        if (start_ns == 0)
-            start_ns = now_ns - INT64_C(1000000) * LOOK_WHILE_WAITING_MS;
-        if (*stop || (out->options->wait_ms >= 0 && now_ns - start_ns >= out->options->wait_ms * 1000000))
+        if (err != EHRING_E_TIMED_OUT || *stop || step == wait_steps(out->options))
             return err;
         if (out->progress.shown)
             look(out);
     }
+}
+
+/* The wait for room is divided into so many; negative: without end. */
+static int64_t wait_steps(const struct send_options *options)
+{
+    return options->wait_ms < 0 ? -1 : (options->wait_ms + WAIT_STEP_MS - 1) / WAIT_STEP_MS;
 }
 
 /* 0: the next event may do better; else `err`: the ring takes no more. */
@@ -190,7 +190,7 @@ static int refuse(struct ring_out *out, int err, size_t len)
 {
     out->progress.refused++;
     if (out->progress.refused <= REFUSALS_SHOWN)
-        fprintf(stderr, "%sehring-send: event %" PRIu64 " of %zu bytes: %s\n", out->progress.shown ? "\r\033[K" : "", out->number, len,
+        fprintf(stderr, "%sehring-send: event %" PRIu64 " (%zu bytes): %s\n", out->progress.shown ? "\r\033[K" : "", out->number, len,
                 ehring_error_text(err));
     if (out->progress.refused == REFUSALS_SHOWN + 1)
         fprintf(stderr, "ehring-send: more are counted, not shown\n");

@@ -8,6 +8,8 @@
 
 #include "ringbuf/ring.h"
 
+enum { VALUE_COLUMN = 53 }; /* where values end */
+
 static void print_head(const struct stat_look *look, const struct stat_file *file);
 static void print_lag(const struct stat_look *look);
 static void print_line(const struct stat_look *look, const struct ring_stat_desc *line, enum stat_detail detail);
@@ -81,14 +83,15 @@ static void print_line(const struct stat_look *look, const struct ring_stat_desc
     char name[STAT_LABEL_BYTES], unit[STAT_LABEL_BYTES], help[STAT_LABEL_BYTES], index[STAT_LABEL_BYTES], text[32];
 
     stat_label(line->unit, sizeof(line->unit), unit);
-    printf("  %-30s %16s  %s\n", stat_label(line->name, sizeof(line->name), name), quantity(in_one(&look->view, line), unit, text),
+    printf("  %-26s %24s  %s\n", stat_label(line->name, sizeof(line->name), name), quantity(in_one(&look->view, line), unit, text),
            stat_label(line->help, sizeof(line->help), help));
     if (detail == STAT_SUMS || line->count <= 1)
         return;
     for (uint32_t i = 0; i < line->count; i++) {
         uint64_t value = ring_stat_value(&look->view, line, i);
         if (value != 0)
-            printf("    %s %-3" PRIu32 " %37s\n", stat_label(line->index, sizeof(line->index), index), i, quantity(value, unit, text));
+            printf("    %s %-3" PRIu32 " %*s\n", stat_label(line->index, sizeof(line->index), index), i,
+                   (int)(VALUE_COLUMN - 9 - strlen(index)), quantity(value, unit, text));
     }
 }
 
@@ -101,14 +104,14 @@ static void print_hist(const struct stat_look *look, const struct ring_stat_desc
         if (ring_stat_hist(&look->view, line, i))
             ring_hist_view_add(&sum, ring_stat_hist(&look->view, line, i));
     stat_label(line->unit, sizeof(line->unit), unit);
-    printf("  %-30s ", stat_label(line->name, sizeof(line->name), name));
+    printf("  %-26s ", stat_label(line->name, sizeof(line->name), name));
     print_percentiles(&sum, unit);
     for (uint32_t i = 0; detail == STAT_EACH && line->count > 1 && i < line->count; i++) {
         struct ring_hist_view one = {0};
         if (ring_stat_hist(&look->view, line, i))
             ring_hist_view_add(&one, ring_stat_hist(&look->view, line, i));
         if (one.count > 0) {
-            printf("    %s %-23" PRIu32 " ", stat_label(line->index, sizeof(line->index), index), i);
+            printf("    %s %-16" PRIu32 " ", stat_label(line->index, sizeof(line->index), index), i);
             print_percentiles(&one, unit);
         }
     }
@@ -143,6 +146,6 @@ static const char *quantity(uint64_t value, const char *unit, char text[32])
 {
     if (strcmp(unit, "ns") == 0)
         return stat_duration(value, text);
-    snprintf(text, 32, "%" PRIu64 "%s%.8s", value, unit[0] ? " " : "", unit);
+    snprintf(text, 32, "%" PRIu64 "%s%.11s", value, unit[0] ? " " : "", unit);
     return text;
 }
