@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# `ehring-bench ship` runs all its phases, prints every figure, and takes hub, shipper and rings along when it ends. Never how fast.
+set -u
+cd "$(dirname "$0")/.."
+bench=${EHRING_BUILD:-$PWD/build}/ehring-bench
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+bad=0
+complain() { echo "e2e_bench_ship: $*"; bad=1; }
+ours() { ls -d /dev/shm/ehring-bench.* /tmp/ehring-bench.* 2>/dev/null | sort; }
+row() { grep -qE "^ +$1" "$dir/out" || complain "no row '$1'"; }
+
+ours >"$dir/before"
+timeout 120 "$bench" ship --warmup 0 --seconds 1 --latency-seconds 1 --rate 1000 --idle-seconds 1 --floor-seconds 1 --keys 3 --producers 2 \
+    --workers 2 --json "$dir/ship.json" >"$dir/out" 2>"$dir/err" || complain "exit status $?"
+cat "$dir/out" "$dir/err"
+number='[0-9]+(\.[0-9]+)?'
+row "TCP over loopback, two processes +$number"
+row "memcpy behind a 16 B head +$number"
+row "accepted events/s +[1-9][0-9]*"
+row "accepted payload, MB/s +$number"
+row "events per batch +$number"
+row "bytes on the wire per event +$number"
+row "shipper CPU s per million +$number"
+row "cores busy +$number +shipper; hub $number, producers and this bench $number"
+row "shipper memory, MiB +$number"
+row "p50 [1-9][0-9]* +p90 [1-9][0-9]* +p99 [1-9][0-9]*"
+row "wake-ups/s per worker +$number"
+row "voluntary switches/s +$number"
+for figure in events_per_second p99_ns wakeups_per_second_per_worker loopback_bytes_per_second; do
+    grep -q "\"$figure\"" "$dir/ship.json" || complain "the JSON file has no $figure"
+done
+
+# interrupted in the middle of the load: all of it ends, and the exit status says that nothing was measured
+timeout 60 "$bench" ship --seconds 50 --floor-seconds 0 >"$dir/out" 2>"$dir/err" &
+pid=$!
+for _ in $(seq 200); do
+    ours | comm -13 "$dir/before" - | grep -q /dev/shm && break
+    sleep 0.05
+done
+ours | comm -13 "$dir/before" - >"$dir/made"
+[ -s "$dir/made" ] || complain "no directories while it runs"
+kill -TERM $pid
+wait $pid && complain "an interrupted run says that all is well"
+while read -r made; do
+    [ -e "$made" ] && complain "$made was left behind"
+    for process in /proc/[0-9]*/cmdline; do
+        tr '\0' ' ' <"$process" 2>/dev/null | grep -q -- "$made" && complain "$(tr '\0' ' ' <"$process") still runs"
+    done
+done <"$dir/made"
+
+[ $bad -eq 0 ] && echo "e2e_bench_ship: ok"
+exit $bad
