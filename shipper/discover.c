@@ -15,6 +15,8 @@
 #include "shipper/log.h"
 #include "shipper/worker.h"
 
+#define CHECK_NS (CLOCK_NS_PER_SECOND / 2)
+#define CHECKS_PER_SECOND 1000u
 #define RESCAN_NS (10 * CLOCK_NS_PER_SECOND)
 #define RINGS_MAPPED_WARN 20000u /* vm.max_map_count is 65,530 by default, three mappings a ring */
 
@@ -25,6 +27,7 @@ static void ring_keep(struct shared_ring *shared, const char *what, const char *
 static void ring_step(struct discover *discover, struct shared_ring *shared);
 static void ring_attach(struct discover *discover, struct shared_ring *shared, uint32_t count);
 static void ring_attached_step(struct discover *discover, struct shared_ring *shared);
+static void ring_look_for_orphan(struct discover *discover, struct shared_ring *shared);
 static void ring_frozen_step(struct discover *discover, struct shared_ring *shared);
 static bool ring_is_drained(const struct shared_ring *shared);
 static void ring_leave(struct discover *discover, struct shared_ring *shared, bool remove);
@@ -189,7 +192,9 @@ static void ring_step(struct discover *discover, struct shared_ring *shared)
     uint32_t count = order_flag_get(&shared->stream->partition_count);
     switch (shared->state) {
     case RING_STATE_WAITING:
-        if (count)
+        if (ring_quarantined(shared->ring))
+            ring_leave(discover, shared, false);
+        else if (count)
             ring_attach(discover, shared, count);
         return;
     case RING_STATE_ATTACHED:
@@ -267,11 +272,33 @@ static void ring_attached_step(struct discover *discover, struct shared_ring *sh
         post_all(discover, (struct worker_message){.kind = WORKER_RING_FREEZE, .ring = shared});
         return;
     }
-    uint64_t write_pos = order_observe(&ring_producer(ring)->hot.write_pos);
-    bool still = write_pos == shared->checked_write_pos || order_none_load32(&ring_producer(ring)->hot.closed);
+    if (count < ring_partition_count(ring)) {
+        shared->again = true; /* another hub behind the same name: attached anew under its count */
+        ring_leave(discover, shared, false);
+        return;
+    }
+    ring_look_for_orphan(discover, shared);
+}
+
+/* A drained ring whose lock is free, looked at again after the lock was seen free. At most some thousand looks a second, however many rings there are. */
+static void ring_look_for_orphan(struct discover *discover, struct shared_ring *shared)
+{
+    const struct ring_producer *producer = ring_producer(shared->ring);
+    int64_t now_ns = clock_mono_ns();
+    if (now_ns < shared->check_at_ns && !order_flag_get(&producer->hot.closed))
+        return;
+    shared->check_at_ns = now_ns + CHECK_NS * (1 + discover->ring_count / CHECKS_PER_SECOND);
+    uint64_t write_pos = order_observe(&producer->hot.write_pos);
+    bool still = write_pos == shared->checked_write_pos || order_flag_get(&producer->hot.closed);
     shared->checked_write_pos = write_pos;
-    if (still && ring_is_drained(shared) && ring_is_orphan(shared->stream->dir_fd, shared->file) == 1 && ring_is_drained(shared))
-        ring_leave(discover, shared, true); /* drained, looked at again after its lock was seen free */
+    if (!still || !ring_is_drained(shared))
+        return;
+    int orphan = ring_is_orphan(shared->stream->dir_fd, shared->file);
+    if (orphan == -ENOENT)
+        log_line(LOG_WARN, "discover", "the ring's file was removed by somebody: what its producer still writes is lost", "stream=%s ring=%s",
+                 shared->stream->config->name, shared->file);
+    if ((orphan == 1 || orphan == -ENOENT) && ring_is_drained(shared))
+        ring_leave(discover, shared, true);
 }
 
 /* All workers stand still: they walk on to where the foremost stood, and what lies before is finished under the old count. */
@@ -308,6 +335,13 @@ static void ring_leave(struct discover *discover, struct shared_ring *shared, bo
 static void ring_left(struct discover *discover, struct shared_ring *shared)
 {
     struct ring *ring = shared->ring;
+    if (shared->again && !ring_quarantined(ring) && !ring_faulted(ring)) {
+        shared->again = false;
+        if (ring_lanes_begin(ring, discover->worker_count) != 0)
+            ring_quarantine(ring, RING_QUARANTINE_POSITIONS, 0);
+        shared->state = RING_STATE_WAITING;
+        return;
+    }
     discover->ring_count--;
     if (!shared->remove) {
         if (ring_faulted(ring))
@@ -315,7 +349,7 @@ static void ring_left(struct discover *discover, struct shared_ring *shared)
         ring_keep(shared, "ring is in quarantine", ring_quarantine_text(ring_quarantined(ring)));
         return;
     }
-    uint64_t committed = order_none_load64(&ring_producer(ring)->hot.event_count), settled = 0;
+    uint64_t committed = ring_committed_events(ring), settled = 0;
     for (uint32_t lane = 0; lane < RING_LANES_MAX; lane++) {
         const struct ring_lane_counts *counts = &ring_shipper(ring)->lane[lane].counts;
         settled += order_none_load64(&counts->accepted_events) + order_none_load64(&counts->dead_lettered_events) +

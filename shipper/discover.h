@@ -29,8 +29,10 @@ struct shared_ring {
     _Atomic uint32_t frozen;      /* workers that stopped walking */
     uint64_t stop_pos;            /* UINT64_MAX: none */
     uint64_t checked_write_pos;   /* at the last look for orphans */
+    int64_t check_at_ns;          /* the next look */
     bool earlier_boot;
     bool remove;
+    bool again;                   /* LEAVING only to be attached anew */
     bool seen;                    /* by the rescan under way */
 };
 

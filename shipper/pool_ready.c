@@ -14,6 +14,7 @@
 static bool event_take(struct pool_conn *pc, const struct conn_event *event, int64_t now_ns);
 static void token_answered(struct pool_conn *pc, const struct conn_event *event, int64_t now_ns);
 static void hub_answered(struct pool_conn *pc, const struct conn_event *event, int64_t now_ns);
+static void request_begun(struct pool_conn *pc, int rc, const char *failed, int64_t now_ns);
 static void describe(const struct conn_event *event, char *to, size_t to_len);
 
 bool pool_conn_next_event(struct pool_conn *pc, struct conn_event *event, int64_t now_ns)
@@ -62,6 +63,14 @@ static void describe(const struct conn_event *event, char *to, size_t to_len)
     snprintf(to, to_len, "%s%s%s", event->condition, event->condition[0] && event->description[0] ? ": " : "", event->description);
 }
 
+/* The connection's own clock of the request starts with the next tick. -EBUSY: the last one is not answered yet, its answer or time-out comes first. */
+static void request_begun(struct pool_conn *pc, int rc, const char *failed, int64_t now_ns)
+{
+    pc->tick_at_ns = now_ns;
+    if (rc != 0 && rc != -EBUSY)
+        pool_fail(pc, failed, strerror(-rc), now_ns);
+}
+
 /* A token of ours lives token_seconds and is renewed after three quarters; a ready one cannot be renewed. */
 void pool_put_token(struct pool_conn *pc, int64_t now_ns)
 {
@@ -86,8 +95,7 @@ void pool_put_token(struct pool_conn *pc, int64_t now_ns)
         explicit_bzero(token, sizeof token);
         pc->token_renew_at_ns = now_ns + config->token_seconds * CLOCK_NS_PER_SECOND / 4 * 3;
     }
-    if (rc != 0)
-        pool_fail(pc, "no token could be put", strerror(-rc), now_ns);
+    request_begun(pc, rc, "no token could be put", now_ns);
 }
 
 static void token_answered(struct pool_conn *pc, const struct conn_event *event, int64_t now_ns)
@@ -126,8 +134,7 @@ void pool_read_hub(struct pool_conn *pc, int64_t now_ns)
     if (rc == 0)
         rc = conn_read_hub(pc->conn, config->hub, token);
     explicit_bzero(token, sizeof token);
-    if (rc != 0)
-        pool_fail(pc, "the hub's properties could not be asked for", strerror(-rc), now_ns);
+    request_begun(pc, rc, "the hub's properties could not be asked for", now_ns);
 }
 
 static void hub_answered(struct pool_conn *pc, const struct conn_event *event, int64_t now_ns)

@@ -22,6 +22,7 @@
 
 static void *worker_run(void *argument);
 static void worker_turn(struct worker *worker);
+static void worker_give_up(const struct worker *worker, int rc);
 static void worker_net_event(struct worker *worker, const struct net_event *event, int64_t now_ns);
 static void inbox_take(struct worker *worker, int64_t now_ns);
 static void message_take(struct worker *worker, const struct worker_message *message, int64_t now_ns);
@@ -156,6 +157,8 @@ static void worker_turn(struct worker *worker)
             worker_wake(&worker->all[k]);
     int64_t wait_ns = worker_rest(worker, done, more, now_ns);
     int count = net_wait(worker->net, wait_ns, worker->event);
+    if (count < 0)
+        worker_give_up(worker, count);
     if (order_none_load32(&worker->asleep)) {
         order_count_add(&worker->asleep, -1);
         order_count_add(&worker->rest->awake_count, 1);
@@ -165,6 +168,14 @@ static void worker_turn(struct worker *worker)
     now_ns = clock_mono_ns();
     for (int i = 0; i < count; i++)
         worker_net_event(worker, &worker->event[i], now_ns);
+}
+
+/* The backend itself broke: nothing here can mend it, and all is safe in the rings for the next start. */
+static void worker_give_up(const struct worker *worker, int rc)
+{
+    log_line(LOG_ERROR, "net", "the network backend failed: the shipper ends and must be started again", "worker=%u error=\"%s\"", worker->index, strerror(-rc));
+    log_flush();
+    _exit(1);
 }
 
 static void worker_net_event(struct worker *worker, const struct net_event *event, int64_t now_ns)
@@ -223,10 +234,8 @@ static void message_take(struct worker *worker, const struct worker_message *mes
     struct feed_ring *ring = feed ? feed_ring_of(feed, message->ring, &slot) : NULL;
     switch (message->kind) {
     case WORKER_RING_ADD:
-        if (feed_ring_add(feed, message->ring->ring, message->ring, message->partition_count, message->stop_pos) < 0) {
-            ring_quarantine(message->ring->ring, RING_QUARANTINE_POSITIONS, 0);
-            order_count_add(&message->ring->users, -1);
-        }
+        if (feed_ring_add(feed, message->ring->ring, message->ring, message->partition_count, message->stop_pos) < 0)
+            worker_post(worker, *message); /* no memory: tried again in the next turn */
         return;
     case WORKER_RING_FREEZE:
         if (ring) {

@@ -41,7 +41,7 @@ static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uin
         return false;
     }
     if (d->fifo.count == 0) {
-        worker_timer(worker, now_ns); /* behind only: the next turn refills */
+        worker_timer(worker, now_ns + CLOCK_NS_PER_MS); /* behind only, and no chunk was free: a later turn refills */
         return false;
     }
     int link_index = link_for(worker, ws, domain, now_ns);
@@ -158,8 +158,11 @@ static void event_too_large(struct worker *worker, struct worker_stream *ws, uin
              (unsigned long long)limit, domain);
 }
 
+/* Also of a batch that was judged before all of it had gone: the link is free for the next one. */
 static void batch_end(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)
 {
+    if (ib->buffer >= 0)
+        ws->link[ib->link].sending = false;
     ws->inflight_bytes -= ib->batch.encoded_len;
     order_none_store64(&ws->counters->inflight_bytes, ws->inflight_bytes);
     inflight_end(&worker->inflight, ib);
@@ -189,8 +192,6 @@ void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct
 {
     const struct batch *batch = &ib->batch;
     struct feed_domain *d = &ws->feed.domain[batch->domain];
-    if (ib->buffer >= 0)
-        ws->link[ib->link].sending = false;
     d->hold_until_ns = now_ns + hold_ns;
     worker_timer(worker, d->hold_until_ns);
     feed_fail(&ws->feed, batch->domain, batch->cover, batch->cover_count, failure);
