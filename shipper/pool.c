@@ -59,6 +59,7 @@ void pool_fail(struct pool_conn *pc, const char *what, const char *detail, int64
     const struct config_stream *config = pc->stream->config;
     char quoted[700];
     bool was_ready = pc->state == POOL_READY, closing = pc->state == POOL_CLOSING;
+    log_quote(quoted, sizeof quoted, detail); /* it may lie in what is freed now */
     pc->lost = pc->conn != NULL;
     pool_conn_end(pc);
     if (closing)
@@ -70,7 +71,7 @@ void pool_fail(struct pool_conn *pc, const char *what, const char *detail, int64
     pc->retry_at_ns = now_ns + wait_ns;
     log_line(LOG_WARN, "pool", what, "stream=%s worker=%u host=%s port=%u hub=%s policy=%s reason=%s retry_ms=%lld", config->name, pc->worker,
              config->connstr.host, pool_port(pc), config->hub, config->connstr.key_name[0] ? config->connstr.key_name : "-",
-             log_quote(quoted, sizeof quoted, detail), (long long)(wait_ns / CLOCK_NS_PER_MS));
+             quoted, (long long)(wait_ns / CLOCK_NS_PER_MS));
 }
 
 void pool_conn_restart(struct pool_conn *pc, const char *what, const char *detail, int64_t now_ns) { pool_fail(pc, what, detail, now_ns); }
@@ -206,9 +207,7 @@ static void tls_drain(struct pool_conn *pc, int64_t now_ns)
         if (conn_input(pc->conn, plain, (size_t)len) != 0)
             return;
     if (len < 0) {
-        char reason[512];
-        snprintf(reason, sizeof reason, "%s", tls_error(pc->tls));
-        pool_fail(pc, len == -ECONNRESET ? "connection closed by the peer" : "TLS failed", reason, now_ns);
+        pool_fail(pc, len == -ECONNRESET ? "connection closed by the peer" : "TLS failed", tls_error(pc->tls), now_ns);
         return;
     }
     if (pc->state == POOL_TLS && tls_is_ready(pc->tls)) {
