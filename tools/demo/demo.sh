@@ -207,8 +207,8 @@ awk -v n=$((share * PRODUCERS)) -v b="$bytes" -v s="$seconds" 'BEGIN { printf "%
     echo "throughput    $(thousands "$rate") events/s, $megabytes MB/s of text, $took s until the last was accepted"
 }
 echo "batches       ${batches:-?}"
-echo "latency       commit to accept, rings full        ${full:-not measured}"
-[ "$steady_events" -eq 0 ] || printf 'latency       commit to accept, %6s events/s     %s\n' "$(thousands "$STEADY_RATE")" "${steady:-not measured}"
+printf 'latency       %-34s%s\n' "commit to accept, rings full" "${full:-not measured}"
+[ "$steady_events" -eq 0 ] || printf '              %-34s%s\n' "at $(thousands "$STEADY_RATE") events/s" "${steady:-not measured}"
 [ "$troubles" -eq 0 ] || echo "warnings      $troubles, the last: $(grep -E ' level=(warn|warning|error) ' "$work/shipper.log" | tail -n 1)"
 "$build/ehring-demo" proof --store "$work/store" --hub demo --producers "$PRODUCERS" --events "$share" "${input[@]}" 2>"$work/proof.log"
 status=$?

@@ -9,18 +9,17 @@
 #include "tools/send/pace.h"
 #include "tools/send/position.h"
 
-enum { ROOM_WAIT_MS = 30000, ID_BYTES = 36 + 1 + 16 };
+enum { ROOM_WAIT_MS = 30000 };
 
 struct feed {
     struct ehring *ring;
     uint64_t capacity;
     uint64_t next_pos;
     uint64_t sent_bytes;
-    char id[EHRING_IDENTITY_TEXT_BYTES]; /* "uuid:", then the position of the event in hand */
+    char id[POSITION_ID_BYTES + 1]; /* of the event in hand */
 };
 
 static int feed_open(struct feed *feed, const struct demo_options *options);
-static int read_uuid(struct feed *feed);
 static int send_line(struct feed *feed, const struct demo_lines *lines, uint64_t number);
 static int check_position(const struct feed *feed, uint64_t pos);
 static int flush(const struct feed *feed, const struct demo_options *options);
@@ -65,21 +64,10 @@ static int feed_open(struct feed *feed, const struct demo_options *options)
     }
     ehring_read_stats(feed->ring, &stats);
     feed->capacity = stats.capacity_bytes;
-    return read_uuid(feed);
-}
-
-/* The uuid is the part of the file's name before ".ring"; no event tells it yet. */
-static int read_uuid(struct feed *feed)
-{
-    const char *path = ehring_path(feed->ring);
-    size_t len = strlen(path);
-
-    if (len < 36 + 5) {
-        fprintf(stderr, "ehring-demo feed: %s has no uuid in its name\n", path);
-        return 1;
-    }
-    snprintf(feed->id, sizeof(feed->id), "%.36s:", path + len - 36 - 5);
-    return 0;
+    if (position_id_begin(feed->id, ehring_path(feed->ring)))
+        return 0;
+    fprintf(stderr, "ehring-demo feed: %s has no uuid in its name\n", ehring_path(feed->ring));
+    return 1;
 }
 
 static int send_line(struct feed *feed, const struct demo_lines *lines, uint64_t number)
@@ -87,7 +75,7 @@ static int send_line(struct feed *feed, const struct demo_lines *lines, uint64_t
     const struct demo_line *line = &lines->line[(number - 1) % lines->count];
     const char *key = line->key == DEMO_NO_KEY ? NULL : lines->key[line->key];
     uint32_t key_len = key ? (uint32_t)strlen(key) : 0;
-    uint32_t meta_len = position_tlv_bytes(0, ID_BYTES) + position_tlv_bytes(4, 8);
+    uint32_t meta_len = position_tlv_bytes(0, POSITION_ID_BYTES) + position_tlv_bytes(4, 8);
     uint64_t record_len = position_record_bytes(key_len, meta_len, line->len);
     uint64_t pos = position_of_record(feed->next_pos, feed->capacity, record_len);
     struct ehring_property property = ehring_property_int("line", (int64_t)number);
@@ -99,7 +87,7 @@ static int send_line(struct feed *feed, const struct demo_lines *lines, uint64_t
                                  .properties = &property,
                                  .property_count = 1};
 
-    snprintf(feed->id + 37, sizeof(feed->id) - 37, "%016" PRIx64, pos);
+    position_id_end(feed->id, pos);
     int err = ehring_send_event(feed->ring, &event);
     if (err == EHRING_E_TIMED_OUT)
         fprintf(stderr, "ehring-demo feed: no room in the ring for %d s: does the shipper run, does the hub accept?\n", ROOM_WAIT_MS / 1000);

@@ -15,7 +15,7 @@
 #include "position.h"
 #include "progress.h"
 
-enum { UUID_BYTES = 36, ID_BYTES = UUID_BYTES + 1 + 16, SUFFIX_BYTES = 5, REFUSALS_SHOWN = 10, WAIT_STEP_MS = 1000 };
+enum { REFUSALS_SHOWN = 10, WAIT_STEP_MS = 1000 };
 
 struct ring_out {
     const struct send_options *options;
@@ -27,7 +27,7 @@ struct ring_out {
     uint64_t next_pos; /* behind the last event; kept only with --message-id-position, as the next two */
     uint64_t place_pos, place_end;
     uint64_t number;
-    char id[EHRING_IDENTITY_TEXT_BYTES]; /* "uuid:", then the position */
+    char id[POSITION_ID_BYTES + 1];
 };
 
 static int out_open(struct ring_out *out);
@@ -84,18 +84,12 @@ static int out_open(struct ring_out *out)
     return o->message_id_position ? start_ids(out) : 0;
 }
 
-/* The uuid is the part of the file's name before ".ring": no event tells it yet. */
 static int start_ids(struct ring_out *out)
 {
-    const char *path = ehring_path(out->ring);
-    size_t len = strlen(path);
-
-    if (len < UUID_BYTES + SUFFIX_BYTES) {
-        fprintf(stderr, "ehring-send: %s has no uuid in its name\n", path);
-        return 1;
-    }
-    snprintf(out->id, sizeof(out->id), "%.*s:", UUID_BYTES, path + len - UUID_BYTES - SUFFIX_BYTES);
-    return 0;
+    if (position_id_begin(out->id, ehring_path(out->ring)))
+        return 0;
+    fprintf(stderr, "ehring-send: %s has no uuid in its name\n", ehring_path(out->ring));
+    return 1;
 }
 
 /* 0, or 1: the input or the ring failed. Events that are refused for what they are do not end it. */
@@ -155,7 +149,7 @@ static int send_one(struct ring_out *out, const struct input_event *in, const vo
 static void place_next(struct ring_out *out, const struct ehring_event *event)
 {
     uint32_t key_len = event->key ? (uint32_t)strlen(event->key) : 0;
-    uint32_t meta_len = position_tlv_bytes(0, ID_BYTES);
+    uint32_t meta_len = position_tlv_bytes(0, POSITION_ID_BYTES);
 
     if (event->content_type)
         meta_len += position_tlv_bytes(0, (uint32_t)strlen(event->content_type));
@@ -164,7 +158,7 @@ static void place_next(struct ring_out *out, const struct ehring_event *event)
     uint64_t record_len = position_record_bytes(key_len, meta_len, event->len);
     out->place_pos = position_of_record(out->next_pos, out->capacity, record_len);
     out->place_end = out->place_pos + ring_align16(record_len);
-    snprintf(out->id + UUID_BYTES + 1, sizeof(out->id) - UUID_BYTES - 1, "%016" PRIx64, out->place_pos);
+    position_id_end(out->id, out->place_pos);
 }
 
 /* Waits for room as the options say, in steps, so that a person sees how far it is and a signal ends it. */
