@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "ring_rig.h"
@@ -26,7 +27,7 @@
 #define LANES_MAX 4
 #define EVENTS_MAX (ONE_PROCESS ? 20000u : 60000u)
 #define PAYLOAD_MAX 1500u
-#define SLEEP_EVENTS (ONE_PROCESS ? 1500u : 15000u)
+#define SLEEP_EVENTS (ONE_PROCESS ? 3000u : 50000u)
 #define PATIENCE_MS 60000
 
 struct round {
@@ -174,6 +175,7 @@ static pid_t fork_producer(struct round *round, void (*body)(struct round *))
     pid = fork();
     RIG_NEED(pid >= 0);
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         rig_write(&round->rig, round->capacity);
         RIG_NEED(write(name[1], round->rig.file, sizeof(round->rig.file)) == sizeof(round->rig.file));
         RIG_NEED(read(go[0], &byte, 1) == 1);
@@ -250,16 +252,29 @@ static void run_lanes(struct round *round)
 
 /* ---- sleeps ---- */
 
+/* Some nanoseconds, so that both sides meet in the instant between a flag and a look. */
+static void dawdle(uint64_t *random)
+{
+    for (uint64_t spin = rig_random(random) % 1000; spin > 0; spin--)
+        __asm__ volatile("" ::: "memory");
+}
+
+/* Waits for the shipper by looking, never by a flush: a flush would ring the bell that a lost wake-up wants. */
 static void write_drowsily(struct round *round)
 {
-    uint64_t random = round->seed, left;
+    const struct ring_writer *writer = round->rig.writer;
+    int64_t deadline_ns = rig_soon_ns(PATIENCE_MS);
+    uint64_t random = round->seed;
 
     for (uint32_t number = 0; number < round->event_count; number++) {
         RIG_NEED(ring_writer_put(round->rig.writer, &(struct ring_shape){.payload_len = 4}, &number) == 0);
-        if (rig_random(&random) % 4 != 0) /* the shipper has all: it is about to sleep, asleep, or waking */
-            RIG_NEED(ring_writer_flush(round->rig.writer, rig_soon_ns(PATIENCE_MS), &left) == 0);
-        for (uint64_t spin = rig_random(&random) % 2000; spin > 0; spin--)
-            __asm__ volatile("" ::: "memory");
+        if (rig_random(&random) % 8 != 0) /* the shipper has all: it is about to sleep, asleep, or waking */
+            for (uint32_t looks = 0; order_load_gate(&writer->shipper->gate.gate_pos) != writer->pos; looks++)
+                if (looks % 1024 == 1023) {
+                    RIG_NEED(rig_now_ns() < deadline_ns);
+                    sched_yield();
+                }
+        dawdle(&random);
     }
 }
 
@@ -275,7 +290,7 @@ static uint64_t ship_drowsily(struct round *round, int bell)
 {
     struct ring *ring = round->rig.ring;
     struct pollfd wait = {.fd = bell, .events = POLLIN};
-    uint64_t number = 0, taken = 0, write_pos, sleeps = 0;
+    uint64_t number = 0, taken = 0, write_pos, sleeps = 0, random = ~round->seed;
     static struct ring_walk walk;
     struct ring_lane lane;
     int count;
@@ -286,6 +301,7 @@ static uint64_t ship_drowsily(struct round *round, int bell)
         while ((count = ring_walk(ring, &lane.walk_pos, write_pos, &walk)) > 0)
             taken += (uint64_t)count;
         ring_lane_ack(&lane, write_pos, write_pos);
+        dawdle(&random);
         ring_bell_set(ring, ++number);
         RIG_NEED(ring_bell_barrier() == 0);
         RIG_NEED(ring_lane_look(&lane, &write_pos) == 0);
