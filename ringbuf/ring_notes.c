@@ -1,15 +1,18 @@
 /* When was an event committed that has no time? The shipper's notes (time, write_pos) answer, never too late by more than a pass.
  *
- * A queue of a few notes: those at or below the gate leave it, but for the newest of them. When it is full every second one goes, so the
- * notes get coarser as the backlog gets older, by halves. */
+ * A queue of a few notes: those at or below the gate leave it, but for the newest of them. When it is full every second one goes, and new
+ * ones come no closer than those that stayed: the error is a thirtieth of the backlog's age, whatever that is. */
 #include "ring_internal.h"
 #include "ring_order.h"
 
 #define NOTE_TRIES 16
 
+static bool is_too_close(struct ring_shipper *shipper, uint64_t head, uint64_t tail, int64_t time_ns);
 static void notes_leave(struct ring_shipper *shipper, uint64_t *head, uint64_t tail, uint64_t gate_pos);
 static void notes_thin(struct ring_shipper *shipper, uint64_t *head, uint64_t *tail);
 static struct ring_note *note_at(struct ring_shipper *shipper, uint64_t index);
+static int64_t note_time(const struct ring_note *note);
+static void note_set_time(struct ring_note *note, int64_t time_ns);
 
 void ring_note(struct ring_lane *lane, int64_t time_ns)
 {
@@ -19,16 +22,18 @@ void ring_note(struct ring_lane *lane, int64_t time_ns)
     if (tail - head > RING_NOTES_MAX) /* a peer wrote here */
         head = tail;
     notes_leave(shipper, &head, tail, order_load_gate(&shipper->gate.gate_pos));
-    if (head != tail && order_none_load64(&note_at(shipper, tail - 1)->write_pos) == lane->seen_write_pos)
-        order_none_store64((_Atomic uint64_t *)&note_at(shipper, tail - 1)->time_ns, (uint64_t)time_ns); /* nothing came meanwhile */
-    else {
-        if (tail - head == RING_NOTES_MAX)
-            notes_thin(shipper, &head, &tail);
-        struct ring_note *note = note_at(shipper, tail);
-        order_none_store64((_Atomic uint64_t *)&note->time_ns, (uint64_t)time_ns);
-        order_none_store64(&note->write_pos, lane->seen_write_pos);
-        order_move_notes(&shipper->notes.tail, tail + 1); /* N1 */
+    if (head != tail && order_none_load64(&note_at(shipper, tail - 1)->write_pos) == lane->seen_write_pos) {
+        note_set_time(note_at(shipper, tail - 1), time_ns); /* nothing came meanwhile */
+        return;
     }
+    if (is_too_close(shipper, head, tail, time_ns))
+        return;
+    if (tail - head == RING_NOTES_MAX)
+        notes_thin(shipper, &head, &tail);
+    struct ring_note *note = note_at(shipper, tail);
+    note_set_time(note, time_ns);
+    order_none_store64(&note->write_pos, lane->seen_write_pos);
+    order_move_notes(&shipper->notes.tail, tail + 1); /* N1 */
 }
 
 int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos)
@@ -42,7 +47,7 @@ int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos)
             continue;
         for (uint64_t i = head; i != tail; i++) {
             const struct ring_note *note = note_at(shipper, i);
-            int64_t time_ns = (int64_t)order_none_load64((const _Atomic uint64_t *)&note->time_ns);
+            int64_t time_ns = note_time(note);
             if (order_none_load64(&note->write_pos) <= pos && time_ns > found)
                 found = time_ns;
         }
@@ -50,6 +55,15 @@ int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos)
             return found;
     }
     return ring->header.created_ns;
+}
+
+/* Half full or more: not closer than the notes there are on the average. */
+static bool is_too_close(struct ring_shipper *shipper, uint64_t head, uint64_t tail, int64_t time_ns)
+{
+    if (tail - head < RING_NOTES_MAX / 2)
+        return false;
+    uint64_t first = (uint64_t)note_time(note_at(shipper, head)), last = (uint64_t)note_time(note_at(shipper, tail - 1));
+    return (uint64_t)time_ns - last < (last - first) / (RING_NOTES_MAX / 2);
 }
 
 /* The newest note at or below the gate is the one that the event at the gate is dated by: it stays. */
@@ -73,7 +87,7 @@ static void notes_thin(struct ring_shipper *shipper, uint64_t *head, uint64_t *t
     *head = *tail;
     for (uint32_t i = 0; i < RING_NOTES_MAX / 2; i++) {
         struct ring_note *source = note_at(shipper, from + 2u * i), *target = note_at(shipper, to + i);
-        order_none_store64((_Atomic uint64_t *)&target->time_ns, order_none_load64((const _Atomic uint64_t *)&source->time_ns));
+        note_set_time(target, note_time(source));
         order_none_store64(&target->write_pos, order_none_load64(&source->write_pos));
     }
     *tail = to + RING_NOTES_MAX / 2;
@@ -83,4 +97,11 @@ static void notes_thin(struct ring_shipper *shipper, uint64_t *head, uint64_t *t
 static struct ring_note *note_at(struct ring_shipper *shipper, uint64_t index)
 {
     return &shipper->notes.note[index % RING_NOTES_MAX];
+}
+
+static int64_t note_time(const struct ring_note *note) { return (int64_t)order_none_load64((const _Atomic uint64_t *)&note->time_ns); }
+
+static void note_set_time(struct ring_note *note, int64_t time_ns)
+{
+    order_none_store64((_Atomic uint64_t *)&note->time_ns, (uint64_t)time_ns);
 }

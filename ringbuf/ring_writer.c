@@ -63,7 +63,7 @@ void ring_writer_commit_quiet(struct ring_writer *writer, uint32_t payload_len)
 
 void ring_writer_publish(struct ring_writer *writer)
 {
-    if (RING_LIKELY(writer_is_here(writer))) {
+    if (RING_LIKELY(writer_is_here(writer)) && order_none_load64(&writer->producer->hot.write_pos) != writer->pos) {
         writer->quiet_pos = writer->pos;
         writer_publish(writer, writer->pos, writer->event_count);
     }
@@ -138,8 +138,10 @@ static __attribute__((noinline)) int reserve_slowly(struct ring_writer *writer, 
     if (!ring_writer_fits(writer, place))
         return -EAGAIN;
     /* T1: a tap believes what is half a lap old, so publication must not lag behind by more than an eighth, quiet or not. */
-    if (writer->pos - writer->quiet_pos >= writer->capacity / RING_RECORD_SHARE)
+    if (writer->pos - writer->quiet_pos >= writer->capacity / RING_RECORD_SHARE) {
         ring_writer_publish(writer);
+        writer->quiet_pos = writer->pos;
+    }
     order_enter_eighth();
     if (place->start_pos != writer->pos)
         write_pad(writer, place->start_pos);
