@@ -78,7 +78,7 @@ static int64_t count_above(const struct ring *ring, uint64_t gate_pos, uint64_t 
     uint8_t key[RING_KEY_BYTES_MAX];
     int64_t count = 0;
 
-    if (write_pos - gate_pos > ring->capacity)
+    if (write_pos - gate_pos > ring->capacity || ring_faulted(ring))
         return -EBADMSG;
     for (uint64_t pos = gate_pos; pos != write_pos; pos += ring_align16(head.len)) {
         if (ring_head_read(ring, pos, write_pos, &head) != 0 || ring_faulted(ring))
