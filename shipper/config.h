@@ -47,7 +47,7 @@ int config_read(const char *path, struct config **out, FILE *errors);
 void config_free(struct config *config); /* wipes secrets */
 /* Prints the configuration in force as INI, secrets masked. */
 void config_print(const struct config *config, FILE *to);
-/* One line per key: section, name, unit, default, limits, meaning; for --help=config and the man page. */
+/* One line per key: section, name, unit, default, limits, meaning; for --help-config and the man page. */
 void config_print_keys(FILE *to);
 
 #endif

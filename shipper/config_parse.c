@@ -246,7 +246,7 @@ static void key_unknown(struct parse *parse, const char *name)
     else if (near != NULL)
         config_complain(parse->report, parse->line, name, "unknown key; %s is allowed", near);
     else
-        config_complain(parse->report, parse->line, name, "unknown key; --help=config lists what is allowed");
+        config_complain(parse->report, parse->line, name, "unknown key; --help-config lists what is allowed");
 }
 
 /* What follows the first = or :, up to a `;` that has a space before it. */
