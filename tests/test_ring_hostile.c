@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "ring_rig.h"
 #include "ringbuf/ring_internal.h"
@@ -171,14 +172,38 @@ Test(ring_hostile, a_file_cut_under_its_readers_is_quarantined_as_truncated_and_
     rig_close(&other);
 }
 
-Test(ring_hostile, a_fault_outside_any_ring_is_as_if_there_were_no_handler, .signal = SIGBUS)
+static void previous_handler(int signo)
 {
-    struct rig rig;
-    FILE *file = tmpfile();
-    volatile uint8_t *bytes;
+    (void)signo;
+    _exit(42);
+}
 
-    rig_three(&rig);
-    bytes = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fileno(file), 0);
-    (void)bytes[0];
-    cr_assert_fail("not reached");
+/* How a child ends that had `handler` for SIGBUS before it opened a ring and then faults elsewhere. */
+static int fault_elsewhere(void (*handler)(int))
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct rig rig;
+        FILE *file = tmpfile();
+        signal(SIGBUS, handler);
+        rig_three(&rig);
+        volatile uint8_t *bytes = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fileno(file), 0);
+        rig_remove(rig.dir);
+        rig_remove(rig.rings);
+        (void)bytes[0];
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+Test(ring_hostile, a_fault_outside_any_ring_goes_to_the_previous_handler_or_kills)
+{
+    int status = fault_elsewhere(previous_handler);
+
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 42, "%x", status);
+    status = fault_elsewhere(SIG_DFL);
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "%x", status);
 }
