@@ -137,7 +137,7 @@ check-one: $(BUILD)/$(T:.c=)
 check-san: tests
 	tests/run.sh unit plain
 check-thread: tests
-	tests/run.sh plain
+	tests/run.sh threads
 
 demo: setup
 	+$(MAKE) --no-print-directory all

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests and closes with one line: N passed, N failed.
 #   run.sh unit    criterion programs          run.sh plain   stress, crash, fuzz, C++
-#   run.sh all     both, the end-to-end scripts, and the sanitizer runs
+#   run.sh threads for the thread sanitizer
+#   run.sh all     unit, plain, the end-to-end scripts, and the sanitizer runs
 set -u
 cd "$(dirname "$0")/.."
 build=${EHRING_BUILD:-$PWD/build}
@@ -37,6 +38,11 @@ plain() {
         [ -x "$program" ] && run "$(basename "$program")" "$program"
     done
 }
+threads() { # what has more than one thread: the ring's races, and the shipper's workers (built with the sanitizer, like all of this build)
+    local program
+    for program in "$build"/tests/stress_*; do [ -x "$program" ] && run "$(basename "$program")" "$program"; done
+    run "crash_ship 60" "$build/tests/crash_ship" 60
+}
 scripts() { for script in tests/e2e_*.sh tests/sdk/*.sh; do [ -x "$script" ] && run "$script" "$script"; done; }
 sanitized() {
     local cores
@@ -49,7 +55,7 @@ sanitized() {
 
 for part in "$@"; do
     case $part in
-    unit | plain) "$part" ;;
+    unit | plain | threads) "$part" ;;
     all) unit; plain; scripts; sanitized ;;
     *) echo "run.sh: unknown part $part" >&2; exit 2 ;;
     esac
