@@ -7,7 +7,7 @@
 #   make check-fast   unit tests alone;  make check-one T=tests/test_x.c  one of them
 #   make SAN=address,undefined check    make SAN=thread check-thread
 #   make install DESTDIR= PREFIX=/usr/local
-#   make bench        the figures;  make format, make clean
+#   make bench        the figures;  make format, make clean;  V=1 shows the commands
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -21,6 +21,10 @@ CXX ?= g++
 SAN ?=
 BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 comma := ,
+V ?=
+Q := $(if $(V),,@)
+say = @$(if $(V),:,echo "  $(1)" $(2))
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 export EHRING_BUILD := $(abspath $(BUILD))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion -Wvla
@@ -68,7 +72,8 @@ tests: all $(TEST_PROGRAMS) $(PLAIN_PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC  ,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(RINGBUF_A): $(call objects,$(RINGBUF_SRC))
 $(SHIPPER_A): $(call objects,$(SHIPPER_SRC))
@@ -76,49 +81,59 @@ $(HUB_A): $(call objects,$(HUB_SRC))
 $(RINGBUF_A) $(SHIPPER_A) $(HUB_A):
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR  ,$@)
+	$(Q)ar rcs $@ $^
 
 # A library of ours is one object whose hidden symbols are local: a user's program can have its own ring_open.
 define whole_object
 	@mkdir -p $(@D)
-	ld -r -o $(@:.a=.o) $^
-	objcopy --localize-hidden $(@:.a=.o)
+	$(call say,AR  ,$@)
+	$(Q)ld -r -o $(@:.a=.o) $^
+	$(Q)objcopy --localize-hidden $(@:.a=.o)
 	@rm -f $@
-	ar rcs $@ $(@:.a=.o)
+	$(Q)ar rcs $@ $(@:.a=.o)
 endef
 $(EHRING_A): $(call objects,$(WRITER_SRC) $(CLIENT_SRC))
 	$(whole_object)
 $(DIRECT_A): $(call objects,$(DIRECT_SRC))
 	$(whole_object)
 $(EHRING_SO): $(call objects,$(WRITER_SRC) $(CLIENT_SRC)) client/ehring.map
-	$(CC) -shared -Wl,-soname,libehring.so.0 -Wl,-z,nodelete -Wl,--gc-sections -Wl,--version-script=client/ehring.map $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS)
-	ln -sf libehring.so.0 $(BUILD)/libehring.so
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -Wl,-soname,libehring.so.0 -Wl,-z,nodelete -Wl,--gc-sections -Wl,--version-script=client/ehring.map $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS)
+	$(Q)ln -sf libehring.so.0 $(BUILD)/libehring.so
 $(DIRECT_SO): $(call objects,$(DIRECT_SRC)) shipper/ehring_direct.map
-	$(CC) -shared -Wl,-soname,libehring-direct.so.0 -Wl,--gc-sections -Wl,--version-script=shipper/ehring_direct.map -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) $(DIRECT_LIBS)
-	ln -sf libehring-direct.so.0 $(BUILD)/libehring-direct.so
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -Wl,-soname,libehring-direct.so.0 -Wl,--gc-sections -Wl,--version-script=shipper/ehring_direct.map -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) $(DIRECT_LIBS)
+	$(Q)ln -sf libehring-direct.so.0 $(BUILD)/libehring-direct.so
 $(BUILD)/ehring.pc: client/ehring.pc.in Makefile
 	@mkdir -p $(@D)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
 $(BUILD)/ehring-shipper: $(call objects,shipper/main.c) $(SHIPPER_A) $(RINGBUF_A)
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) $(SHIPPER_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(SHIPPER_LIBS)
 $(BUILD)/ehring-hub: $(call objects,tools/hub/main.c) $(HUB_A)
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) $(HUB_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(HUB_LIBS)
 $(BUILD)/ehring-bench: $(call objects,$(wildcard bench/*.c)) $(EHRING_A) $(RINGBUF_A)
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) -lcjson -lm
+	$(call say,LINK,$@)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) -lcjson -lm
 define tool_rule
 $(BUILD)/ehring-$(1): $(call objects,$(wildcard tools/$(1)/*.c)) $(if $(CLIENT_SRC),$(EHRING_A)) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A)) $(RINGBUF_A)
-	$$(CC) -o $$@ $$^ $$(ALL_LDFLAGS) $(DIRECT_LIBS) -lcjson -lm
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) -o $$@ $$^ $$(ALL_LDFLAGS) $(DIRECT_LIBS) -lcjson -lm
 endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
 
 TEST_ARCHIVES := $(if $(HUB_SRC),$(HUB_A)) $(if $(SHIPPER_SRC),$(SHIPPER_A)) $(RINGBUF_A) $(if $(CLIENT_SRC),$(EHRING_A))
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) $(TEST_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(TEST_LIBS)
 $(BUILD)/tests/%: tests/%.cpp $(EHRING_A)
 	@mkdir -p $(@D)
-	$(CXX) -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iclient -I. $(SANFLAGS) $(CFLAGS) -o $@ $^ -pthread -lcjson
+	$(call say,CXX ,$<)
+	$(Q)$(CXX) -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iclient -I. $(SANFLAGS) $(CFLAGS) -o $@ $^ -pthread -lcjson
 .PRECIOUS: $(BUILD)/obj/tests/%.o
 $(call objects,$(TEST_SRC) $(PLAIN_SRC)): ALL_CFLAGS += -Wno-missing-prototypes
 
@@ -140,11 +155,11 @@ check-thread: tests
 	tests/run.sh threads
 
 demo: setup
-	+$(MAKE) --no-print-directory all
+	+$(MAKE) --no-print-directory $(JOBS) all
 	tools/demo/demo.sh
 
 test: setup
-	+$(MAKE) --no-print-directory tests layering
+	+$(MAKE) --no-print-directory $(JOBS) tests layering
 	tests/run.sh all
 
 bench: all
