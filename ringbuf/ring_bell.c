@@ -51,7 +51,7 @@ void ring_bell_drain(int fd)
 
 void ring_bell_set(struct ring *ring, uint64_t number)
 {
-    order_store_sleeping(&ring->shipper->sleeping.number, number); /* S1 */
+    order_store_sleeping(&ring->shipper->sleeping.number, number ? ring->bell_base + number : 0); /* S1 */
 }
 
 int ring_bell_barrier(void)

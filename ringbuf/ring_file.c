@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ring_internal.h"
@@ -26,6 +27,7 @@ static const char *inconsistency(const struct ring_header *header, uint64_t page
 static int read_at(int fd, void *to, size_t len, off_t off);
 static uint64_t round_up(uint64_t len, uint64_t unit);
 static bool is_zero(const uint8_t id[16]);
+static uint64_t boottime_ns(void);
 
 struct ring_geometry ring_geometry_of(uint64_t capacity)
 {
@@ -112,6 +114,7 @@ int ring_open(int dir_fd, const char *file_name, enum ring_access access, struct
     ring->capacity = geometry.capacity;
     ring->mask = geometry.capacity - 1;
     ring->access = access;
+    ring->bell_base = boottime_ns(); /* grows faster than anybody can sleep */
     ring->in_memory = ring_fs_in_memory(fd);
     memcpy(ring->name, file_name, strlen(file_name) + 1);
     uint32_t reason = order_none_load32(&ring->shipper->control.quarantine);
@@ -396,4 +399,12 @@ static bool is_zero(const uint8_t id[16])
     static const uint8_t zero[16];
 
     return memcmp(id, zero, sizeof(zero)) == 0;
+}
+
+static uint64_t boottime_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }

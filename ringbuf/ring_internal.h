@@ -61,6 +61,7 @@ struct ring {
     struct ring_guard *guard;
     enum ring_access access;
     bool in_memory;
+    uint64_t bell_base;                        /* added to the numbers of sleeps: the next shipper's begin beyond the last one's */
     uint32_t lane_count;                       /* in force, set by ring_lanes_begin */
     _Atomic uint32_t quarantine;               /* enum ring_quarantine, the first reason */
     _Atomic uint64_t ack_pos[RING_LANES_MAX];  /* what the gate is made of: private, so that no peer can move it; the file's are a copy */

@@ -76,6 +76,22 @@ Test(ring_bell, a_restarted_shipper_hears_it_too)
     bell_close(&bell);
 }
 
+Test(ring_bell, a_restarted_shipper_may_count_its_sleeps_from_one_again)
+{
+    struct bell_rig bell;
+
+    bell_open(&bell);
+    ring_bell_set(bell.rig.ring, 1);
+    cr_assert_eq(rig_put(&bell.rig, "x", 1), 0);
+    cr_assert_eq(heard(&bell), 1);
+    ring_close(bell.rig.ring); /* killed in its sleep; the producer writes nothing until the next one sleeps */
+    rig_attach(&bell.rig, RING_ACCESS_SHIPPER);
+    ring_bell_set(bell.rig.ring, 1);
+    cr_assert_eq(rig_put(&bell.rig, "x", 1), 0);
+    cr_assert_eq(heard(&bell), 1);
+    bell_close(&bell);
+}
+
 Test(ring_bell, a_full_socket_neither_blocks_nor_fails_the_producer)
 {
     struct bell_rig bell;
