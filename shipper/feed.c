@@ -67,8 +67,10 @@ int feed_ring_add(struct feed *feed, struct ring *ring, void *owner, uint32_t pa
         return slot;
     struct feed_ring *fr = &feed->ring[slot];
     *fr = (struct feed_ring){.owner = owner, .stop_pos = stop_pos, .partition_count = partition_count, .used = true};
-    if (!feed_place_of(fr, RING_CLASS_COUNT + partition_count - 1))
+    if (!feed_place_of(fr, RING_CLASS_COUNT + partition_count - 1)) {
+        *fr = (struct feed_ring){0};
         return -ENOMEM;
+    }
     ring_lane_open(&fr->lane, ring, feed->lane_index);
     fr->replay_end_pos = ring_done_max(ring);
     feed->ring_count++;
@@ -96,14 +98,15 @@ void feed_ring_leave(struct feed *feed, uint32_t slot)
     feed->ring[slot].left_out = feed->ring[slot].dropped = true;
 }
 
-/* Lists of rings that are behind may still name the slot: they are cleaned here, once. */
+/* Lists of rings that are behind may still name the slot: they are cleaned here, once. From the end: a domain that leaves the list is replaced by its last. */
 static void behind_forget(struct feed *feed, uint32_t slot)
 {
-    for (uint32_t i = 0; i < feed->active_count; i++) {
-        struct feed_domain *domain = &feed->domain[feed->active[i]];
+    for (uint32_t i = feed->active_count; i-- > 0;) {
+        uint32_t d = feed->active[i];
+        struct feed_domain *domain = &feed->domain[d];
         uint32_t kept_tail = FEED_SLOT_NONE, *link = &domain->behind_head;
         while (*link != FEED_SLOT_NONE) {
-            struct feed_place *place = &feed->ring[*link].place[feed->active[i]];
+            struct feed_place *place = &feed->ring[*link].place[d];
             if (*link == slot) {
                 *link = place->next_behind;
             } else {
@@ -112,6 +115,7 @@ static void behind_forget(struct feed *feed, uint32_t slot)
             }
         }
         domain->behind_tail = kept_tail;
+        feed_deactivate_if_empty(feed, d);
     }
 }
 
@@ -142,7 +146,11 @@ uint32_t feed_walk(struct feed *feed, int64_t now_ns, int64_t wall_ns)
     return met;
 }
 
-void feed_ring_publish(struct feed *feed, uint32_t slot) { feed_ring_ack(&feed->ring[slot], feed->lane_index, feed->lane_count); }
+void feed_ring_publish(struct feed *feed, uint32_t slot)
+{
+    if (!feed->ring[slot].left_out) /* its gate stays where it is: its bytes are kept */
+        feed_ring_ack(&feed->ring[slot], feed->lane_index, feed->lane_count);
+}
 
 void feed_bell(struct feed *feed, uint64_t number)
 {
@@ -264,8 +272,6 @@ static bool record_sort(struct feed *feed, uint32_t slot, const struct ring_reco
         place->first_pos = record->pos;
         ring->unsettled_count++;
     }
-    if (record->pos < ring->flush_pos)
-        feed->domain[domain].urgent = true;
     if (place->behind_pos == FEED_POS_NONE && !domain_push(feed, domain, slot, record, now_ns)) {
         feed_behind_add(feed, domain, slot, record->pos);
         order_none_add64(&feed->counters->behind_count, 1);
@@ -293,10 +299,12 @@ static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const
     uint64_t bytes = feed_entry_bytes(record->len);
     if (d->fifo.count && d->fifo_bytes + bytes > feed->domain_bytes_max)
         return false;
-    if (!fifo_push(&d->fifo, feed->pool, (struct fifo_entry){.pos = record->pos, .slot = slot, .len = record->len}))
+    if (!fifo_push(&d->fifo, feed->pool, (struct fifo_entry){.pos = record->pos, .slot = slot, .len = record->len}, now_ns))
         return false;
     if (d->fifo.count == 1)
         d->oldest_ns = now_ns;
+    if (record->pos < feed->ring[slot].flush_pos)
+        d->urgent = true;
     d->fifo_bytes += bytes;
     feed->ring[slot].entry_count++;
     feed_activate(feed, domain);
@@ -317,6 +325,7 @@ void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
         if (d->behind_head == FEED_SLOT_NONE)
             d->behind_tail = FEED_SLOT_NONE;
     }
+    feed_deactivate_if_empty(feed, domain); /* all that was behind was of rings left out */
 }
 
 /* Walks one ring again for one domain, from where it is behind up to the front. false: the list is full again. */

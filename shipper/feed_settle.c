@@ -12,8 +12,7 @@ void feed_activate(struct feed *feed, uint32_t domain)
     feed->active[feed->active_count++] = domain;
 }
 
-/* Domains with nothing left leave the list that the worker goes through at each turn. */
-static void feed_deactivate_if_empty(struct feed *feed, uint32_t domain)
+void feed_deactivate_if_empty(struct feed *feed, uint32_t domain)
 {
     struct feed_domain *d = &feed->domain[domain];
     if (d->fifo.count || d->inflight || d->behind_head != FEED_SLOT_NONE || d->active_index == FEED_SLOT_NONE)
@@ -70,6 +69,8 @@ void feed_take(struct feed *feed, uint32_t domain, uint32_t count, const struct 
     d->inflight = cover_count > 0;
     if (d->fifo.count == 0)
         d->urgent = false;
+    else
+        d->oldest_ns = fifo_oldest_ns(&d->fifo);
     feed_deactivate_if_empty(feed, domain);
 }
 

@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#define RESERVE_SHARE 4u
+
 static size_t pool_bytes(const struct fifo_pool *pool) { return (size_t)pool->chunk_count * sizeof(struct fifo_chunk); }
 
 int fifo_pool_open(struct fifo_pool *pool, uint32_t chunk_count)
 {
-    *pool = (struct fifo_pool){.chunk_count = chunk_count};
+    *pool = (struct fifo_pool){.chunk_count = chunk_count, .reserve_count = chunk_count / RESERVE_SHARE};
     void *memory = mmap(NULL, pool_bytes(pool), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return -ENOMEM;
@@ -48,22 +50,29 @@ static void chunk_give(struct fifo_pool *pool, struct fifo_chunk *chunk)
     pool->free_count++;
 }
 
-bool fifo_push(struct fifo *fifo, struct fifo_pool *pool, struct fifo_entry entry)
+bool fifo_push(struct fifo *fifo, struct fifo_pool *pool, struct fifo_entry entry, int64_t now_ns)
 {
     if (!fifo->tail || fifo->tail_index == FIFO_CHUNK_ENTRIES) {
-        struct fifo_chunk *chunk = chunk_take(pool);
+        struct fifo_chunk *chunk = fifo->tail && pool->free_count <= pool->reserve_count ? NULL : chunk_take(pool);
         if (!chunk)
             return false;
         if (fifo->tail)
             fifo->tail->next = chunk;
         else
             fifo->head = chunk;
+        chunk->walked_ns = now_ns;
         fifo->tail = chunk;
         fifo->tail_index = 0;
     }
     fifo->tail->entry[fifo->tail_index++] = entry;
     fifo->count++;
     return true;
+}
+
+int64_t fifo_oldest_ns(const struct fifo *fifo)
+{
+    assert(fifo->count > 0);
+    return fifo->head->walked_ns;
 }
 
 void fifo_pop(struct fifo *fifo, struct fifo_pool *pool, uint32_t count)

@@ -15,7 +15,8 @@ struct fifo_entry { /* where a record lies; its bytes stay in the ring */
 
 struct fifo_chunk {
     struct fifo_chunk *next;
-    uint64_t reserved[3]; /* 4 KiB in all */
+    int64_t walked_ns; /* when its first entry came: the list's age once the chunks before it are gone */
+    uint64_t reserved[2]; /* 4 KiB in all */
     struct fifo_entry entry[FIFO_CHUNK_ENTRIES];
 };
 
@@ -25,6 +26,7 @@ struct fifo_pool {
     uint32_t free_count;
     uint32_t touched_count; /* chunks that were ever used: the others are not yet memory */
     uint32_t chunk_count;
+    uint32_t reserve_count; /* of them only the first chunk of a list may be */
 };
 
 struct fifo { /* zero-initialised: empty */
@@ -35,12 +37,15 @@ struct fifo { /* zero-initialised: empty */
     uint32_t count;
 };
 
-/* Room for `chunk_count` chunks, taken from the system as they are first touched. 0 or -ENOMEM. */
+/* Room for `chunk_count` chunks, taken from the system as they are first touched. A quarter is kept for lists that have nothing yet, so that a few long
+ * lists that cannot be sent stop no other. 0 or -ENOMEM. */
 int fifo_pool_open(struct fifo_pool *pool, uint32_t chunk_count);
 void fifo_pool_close(struct fifo_pool *pool);
 
-/* false: the pool is used up, nothing changed. */
-bool fifo_push(struct fifo *fifo, struct fifo_pool *pool, struct fifo_entry entry);
+/* `now_ns` (any clock): for fifo_oldest_ns. false: the pool has nothing for this list, nothing changed. */
+bool fifo_push(struct fifo *fifo, struct fifo_pool *pool, struct fifo_entry entry, int64_t now_ns);
+/* When the first entry of a list that is not empty came, or earlier by what one chunk took to fill. */
+int64_t fifo_oldest_ns(const struct fifo *fifo);
 /* Gives the first `count` entries back (count <= fifo->count). */
 void fifo_pop(struct fifo *fifo, struct fifo_pool *pool, uint32_t count);
 

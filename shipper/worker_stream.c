@@ -26,7 +26,7 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
     bool wanted = !worker->stopping || !worker_stream_is_idle(ws);
     order_none_add64(&ws->counters->pass_count, 1);
     rings_leave(worker, ws);
-    for (uint32_t d = 0; d < ws->feed.active_count; d++) {
+    for (uint32_t d = ws->feed.active_count; d-- > 0;) { /* from the end: a refill may take its domain out of the list */
         const struct feed_domain *domain = &ws->feed.domain[ws->feed.active[d]];
         if (domain->behind_head != FEED_SLOT_NONE && domain->fifo_bytes < ws->feed.domain_bytes_max / 2 && now_ns >= domain->hold_until_ns)
             feed_refill(&ws->feed, ws->feed.active[d], now_ns);

@@ -273,6 +273,86 @@ Test(feed, leaves_a_ring_out_whose_record_changed_after_the_walk)
     rig_close(&rig);
 }
 
+Test(feed, has_no_active_domain_left_when_all_that_was_behind_is_of_a_ring_left_out)
+{
+    static struct rig rig;
+    static struct batch batch;
+    rig_open(&rig, 1 << 16);
+    for (uint32_t i = 0; i < 5; i++) {
+        put(&rig, 1, i, 40);
+        put(&rig, 2, i, 40);
+    }
+    feed_walk(&rig.feed, 1, 1);
+    for (uint32_t p = 1; p <= 2; p++) {
+        send_one(&rig, domain_of(p), &batch);
+        feed_fail(&rig.feed, domain_of(p), batch.cover, batch.cover_count, FEED_NOT_DELIVERED);
+    }
+    cr_assert_eq(rig.feed.active_count, 2);
+    ring_quarantine(rig.ring, RING_QUARANTINE_BAD_HEAD, 0);
+    feed_walk(&rig.feed, 1, 1);
+    feed_refill(&rig.feed, domain_of(1), 1);
+    cr_assert_eq(rig.feed.active_count, 1);
+    feed_ring_leave(&rig.feed, (uint32_t)rig.slot);
+    cr_assert(feed_ring_gone(&rig.feed, (uint32_t)rig.slot));
+    feed_ring_free(&rig.feed, (uint32_t)rig.slot);
+    cr_assert_eq(rig.feed.active_count, 0, "a stop would wait for it until its deadline");
+    rig_close(&rig);
+}
+
+Test(feed, does_not_move_the_gate_of_a_ring_left_out)
+{
+    static struct rig rig;
+    static struct batch batch;
+    rig_open(&rig, 1 << 16);
+    rig.feed.domain_bytes_max = 1;
+    put(&rig, 1, 0, 40);
+    put(&rig, 1, 1, 40);
+    feed_walk(&rig.feed, 1, 1);
+    send_one(&rig, domain_of(1), &batch);
+    cr_assert_eq(batch.event_count, 1);
+    ring_quarantine(rig.ring, RING_QUARANTINE_BAD_HEAD, 0);
+    feed_walk(&rig.feed, 1, 1);
+    feed_refill(&rig.feed, domain_of(1), 1);
+    feed_settle(&rig.feed, domain_of(1), batch.cover, batch.cover_count);
+    feed_ring_publish(&rig.feed, (uint32_t)rig.slot);
+    cr_assert_eq(gate(&rig), 0, "its bytes are kept");
+    rig_close(&rig);
+}
+
+Test(feed, keeps_a_flush_in_mind_over_a_failure)
+{
+    static struct rig rig;
+    static struct batch batch;
+    uint64_t left_bytes;
+    rig_open(&rig, 1 << 16);
+    put(&rig, 1, 0, 40);
+    ring_writer_flush(rig.writer, 0, &left_bytes);
+    feed_walk(&rig.feed, 1, 1);
+    cr_assert(rig.feed.domain[domain_of(1)].urgent);
+    send_one(&rig, domain_of(1), &batch);
+    feed_fail(&rig.feed, domain_of(1), batch.cover, batch.cover_count, FEED_NOT_DELIVERED);
+    feed_refill(&rig.feed, domain_of(1), 1);
+    cr_assert(rig.feed.domain[domain_of(1)].urgent, "its producer still waits");
+    rig_close(&rig);
+}
+
+Test(feed, dates_what_a_full_batch_left_by_its_own_walk)
+{
+    static struct rig rig;
+    static struct batch batch;
+    rig_open(&rig, 1 << 20);
+    for (uint32_t i = 0; i < 2 * FIFO_CHUNK_ENTRIES; i++) {
+        put(&rig, 1, i, 20);
+        feed_walk(&rig.feed, (int64_t)i + 1, 1);
+    }
+    const struct batch_limits limits = {.bytes_max = sizeof rig.buffer, .count_max = FIFO_CHUNK_ENTRIES + 20, .linger_ns = 100};
+    cr_assert_eq(batch_encode(&rig.feed, domain_of(1), &limits, rig.buffer, &batch), 0);
+    cr_assert_eq(batch.read_ns, 1);
+    feed_take(&rig.feed, domain_of(1), batch.taken_count, batch.cover, batch.cover_count);
+    cr_assert_eq(rig.feed.domain[domain_of(1)].oldest_ns, FIFO_CHUNK_ENTRIES + 1);
+    rig_close(&rig);
+}
+
 Test(batch, says_when_the_first_event_alone_is_larger_than_the_limit)
 {
     static struct rig rig;

@@ -9,7 +9,7 @@
 static void push_many(struct fifo *fifo, struct fifo_pool *pool, uint32_t from, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        cr_assert(fifo_push(fifo, pool, (struct fifo_entry){.pos = from + i}));
+        cr_assert(fifo_push(fifo, pool, (struct fifo_entry){.pos = from + i}, from + i));
 }
 
 Test(fifo, keeps_order_over_many_chunks)
@@ -35,14 +35,44 @@ Test(fifo, refuses_when_the_pool_is_used_up_and_gives_every_chunk_back)
     struct fifo fifo = {0}, other = {0};
     cr_assert_eq(fifo_pool_open(&pool, 2), 0);
     push_many(&fifo, &pool, 0, 2 * FIFO_CHUNK_ENTRIES);
-    cr_assert_not(fifo_push(&fifo, &pool, (struct fifo_entry){0}));
-    cr_assert_not(fifo_push(&other, &pool, (struct fifo_entry){0}));
+    cr_assert_not(fifo_push(&fifo, &pool, (struct fifo_entry){0}, 0));
+    cr_assert_not(fifo_push(&other, &pool, (struct fifo_entry){0}, 0));
     cr_assert_eq(fifo.count, 2 * FIFO_CHUNK_ENTRIES);
     fifo_pop(&fifo, &pool, fifo.count);
     cr_assert_eq(pool.free_count, 2);
     push_many(&other, &pool, 0, 2 * FIFO_CHUNK_ENTRIES);
     fifo_pop(&other, &pool, FIFO_CHUNK_ENTRIES);
     push_many(&fifo, &pool, 0, 1);
+    fifo_pool_close(&pool);
+}
+
+Test(fifo, leaves_a_chunk_for_each_list_that_has_nothing_however_long_the_others_are)
+{
+    struct fifo_pool pool;
+    struct fifo longest = {0}, other[2] = {{0}};
+    cr_assert_eq(fifo_pool_open(&pool, 8), 0);
+    push_many(&longest, &pool, 0, 6 * FIFO_CHUNK_ENTRIES);
+    cr_assert_not(fifo_push(&longest, &pool, (struct fifo_entry){0}, 0), "the rest is not for a list that has some");
+    for (int i = 0; i < 2; i++) {
+        push_many(&other[i], &pool, 0, FIFO_CHUNK_ENTRIES);
+        cr_assert_not(fifo_push(&other[i], &pool, (struct fifo_entry){0}, 0));
+    }
+    fifo_pop(&longest, &pool, FIFO_CHUNK_ENTRIES);
+    cr_assert_eq(pool.free_count, 1);
+    fifo_pool_close(&pool);
+}
+
+Test(fifo, knows_about_when_its_first_entry_came)
+{
+    struct fifo_pool pool;
+    struct fifo fifo = {0};
+    cr_assert_eq(fifo_pool_open(&pool, 8), 0);
+    push_many(&fifo, &pool, 0, 2 * FIFO_CHUNK_ENTRIES + 10);
+    cr_assert_eq(fifo_oldest_ns(&fifo), 0);
+    fifo_pop(&fifo, &pool, FIFO_CHUNK_ENTRIES + 5);
+    cr_assert_eq(fifo_oldest_ns(&fifo), FIFO_CHUNK_ENTRIES);
+    fifo_pop(&fifo, &pool, FIFO_CHUNK_ENTRIES);
+    cr_assert_eq(fifo_oldest_ns(&fifo), 2 * FIFO_CHUNK_ENTRIES);
     fifo_pool_close(&pool);
 }
 
