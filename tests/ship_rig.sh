@@ -83,7 +83,7 @@ ship_stop() { # ends it in order
 }
 ship_ended() { # exit status it must have
     local status
-    wait "$shipper"
+    wait "$shipper" 2>/dev/null
     status=$?
     [ $status -eq "$1" ] || fail "the shipper ends with $status, not $1"
     shipper=''
