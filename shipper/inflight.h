@@ -8,7 +8,7 @@
 #include "shipper/batch.h"
 
 #define INFLIGHT_BATCHES_MAX 256u
-#define INFLIGHT_BUFFERS_MAX 6u
+#define INFLIGHT_BUFFERS_MAX 64u /* one for each stream at the least */
 
 struct inflight_batch {
     struct batch batch;

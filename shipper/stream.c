@@ -133,10 +133,10 @@ void stream_tell_partition_count(struct stream *stream, uint32_t count)
 
 void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes_max)
 {
-    uint64_t bytes = message_bytes_max ? message_bytes_max : UINT64_C(1) << 20;
+    uint64_t bytes = message_bytes_max;
     if (stream->config->batch_bytes_max && stream->config->batch_bytes_max < bytes)
         bytes = stream->config->batch_bytes_max;
-    uint32_t event_bytes_max = (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes) - RING_ENVELOPE_BYTES;
+    uint32_t event_bytes_max = bytes > RING_ENVELOPE_BYTES ? (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes) - RING_ENVELOPE_BYTES : 1; /* 0: unknown */
     order_none_store64(&stream->words->main.message_bytes_max, bytes);
     if (order_none_load32(&stream->event_bytes_max) == event_bytes_max)
         return;

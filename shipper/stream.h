@@ -34,6 +34,7 @@ void stream_close(struct stream *stream);
 
 /* What a worker's connection learned; wakes the main thread if it is new. Any thread. */
 void stream_tell_partition_count(struct stream *stream, uint32_t count);
+/* `message_bytes_max`: the link's, never 0. */
 void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes_max);
 
 /* A drained ring of a dead producer: its counts go into the stream's totals and the file is removed, as one. `left_events`: given up. Main thread. */

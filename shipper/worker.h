@@ -52,6 +52,7 @@ struct worker_stream {
     struct pool_conn pc;
     struct feed feed;
     uint64_t inflight_bytes;
+    uint32_t buffer_count; /* held by batches that are half-sent */
     uint32_t index;
     uint32_t turn_start; /* which active domain is first: fairness */
     struct worker_link *link; /* RING_PARTITIONS_MAX + 1 */

@@ -10,7 +10,7 @@
 #include "shipper/partition.h"
 #include "shipper/worker_internal.h"
 
-#define LINK_BYTES_UNTOLD (UINT64_C(1) << 20) /* a peer that names no limit */
+#define BUFFERS_OF_ALL_STREAMS 6u /* of which each has a share, at least one: a hub that stands still with all of its share half-sent stops no other */
 
 static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
@@ -98,7 +98,7 @@ static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t do
 static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, int link_index)
 {
     const struct config_stream *config = ws->stream->config;
-    uint64_t bytes_max = ws->link[link_index].message_bytes_max ? ws->link[link_index].message_bytes_max : LINK_BYTES_UNTOLD;
+    uint64_t bytes_max = ws->link[link_index].message_bytes_max;
     if (config->batch_bytes_max && config->batch_bytes_max < bytes_max)
         bytes_max = config->batch_bytes_max;
     return (struct batch_limits){.bytes_max = bytes_max,
@@ -109,7 +109,8 @@ static struct batch_limits limits_of(const struct worker *worker, const struct w
 static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, int link_index, const struct batch_limits *limits, int64_t now_ns)
 {
     struct inflight *inflight = &worker->inflight;
-    int buffer = inflight_buffer_take(inflight, limits->bytes_max);
+    uint32_t buffers_max = worker->stream_count < BUFFERS_OF_ALL_STREAMS ? BUFFERS_OF_ALL_STREAMS / worker->stream_count : 1;
+    int buffer = ws->buffer_count < buffers_max ? inflight_buffer_take(inflight, limits->bytes_max) : -EBUSY;
     if (buffer < 0)
         return false; /* a CONN_SENT gives one back */
     struct inflight_batch *ib = inflight_begin(inflight);
@@ -132,6 +133,7 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
         inflight_end(inflight, ib);
         return false;
     }
+    ws->buffer_count++;
     batch->sent_ns = clock_mono_ns();
     ring_hist_add(&ws->stream->words->read_to_send[worker->index], (uint64_t)(batch->sent_ns - batch->read_ns));
     feed_take(&ws->feed, domain, batch->taken_count, batch->cover, batch->cover_count);
@@ -158,11 +160,20 @@ static void event_too_large(struct worker *worker, struct worker_stream *ws, uin
              (unsigned long long)limit, domain);
 }
 
-/* Also of a batch that was judged before all of it had gone: the link is free for the next one. */
+void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)
+{
+    if (ib->buffer < 0)
+        return;
+    inflight_buffer_give(&worker->inflight, ib->buffer);
+    ib->buffer = -1;
+    ws->buffer_count--;
+    ws->link[ib->link].sending = false;
+}
+
+/* Also of a batch that was judged before all of it had gone. */
 static void batch_end(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)
 {
-    if (ib->buffer >= 0)
-        ws->link[ib->link].sending = false;
+    worker_batch_handed_over(worker, ws, ib);
     ws->inflight_bytes -= ib->batch.encoded_len;
     order_none_store64(&ws->counters->inflight_bytes, ws->inflight_bytes);
     inflight_end(&worker->inflight, ib);

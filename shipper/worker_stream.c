@@ -11,6 +11,8 @@
 
 #define BUSY_WAIT_NS (4 * CLOCK_NS_PER_SECOND) /* what the service asks for with server-busy */
 #define SEND_ROUNDS_MAX 8
+#define LINK_BYTES_UNTOLD (UINT64_C(1) << 20) /* a peer that names no limit */
+#define LINK_BYTES_MAX (UINT64_C(64) << 20)   /* a peer that takes anything: buffers are not made as large as it says */
 
 static void event_take(struct worker *worker, struct worker_stream *ws, const struct conn_event *event, int64_t now_ns);
 static void link_ready(struct worker_stream *ws, const struct conn_event *event);
@@ -123,9 +125,10 @@ static void link_ready(struct worker_stream *ws, const struct conn_event *event)
     if (i < 0)
         return;
     ws->link[i].state = WORKER_LINK_READY;
-    ws->link[i].message_bytes_max = event->message_bytes_max;
+    uint64_t bytes = event->message_bytes_max ? event->message_bytes_max : LINK_BYTES_UNTOLD;
+    ws->link[i].message_bytes_max = bytes < LINK_BYTES_MAX ? bytes : LINK_BYTES_MAX;
     order_none_add64(&ws->counters->link_attach_count, 1);
-    stream_tell_message_bytes_max(ws->stream, event->message_bytes_max);
+    stream_tell_message_bytes_max(ws->stream, ws->link[i].message_bytes_max);
 }
 
 /* A link that was idle is detached after a while: normal life. With batches under way, or refused, it is worth a line and a wait. */
@@ -172,11 +175,8 @@ static void batches_lost(struct worker *worker, struct worker_stream *ws, int li
 static void batch_sent(struct worker *worker, struct worker_stream *ws, uint64_t tag)
 {
     struct inflight_batch *batch = inflight_find(&worker->inflight, tag);
-    if (!batch || batch->buffer < 0)
-        return;
-    inflight_buffer_give(&worker->inflight, batch->buffer);
-    batch->buffer = -1;
-    ws->link[batch->link].sending = false;
+    if (batch)
+        worker_batch_handed_over(worker, ws, batch);
 }
 
 static void batch_settled(struct worker *worker, struct worker_stream *ws, const struct conn_event *event, int64_t now_ns)
