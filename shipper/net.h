@@ -10,7 +10,7 @@
 
 enum net_kind { NET_AUTO, NET_URING, NET_EPOLL };
 
-#define NET_HANDLES_MAX 128        /* connections and watches of one worker */
+#define NET_HANDLES_MAX 160        /* connections and watches of one worker */
 #define NET_SEND_BUFFER_BYTES (256u << 10)
 #define NET_EVENTS_MAX 64
 

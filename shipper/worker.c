@@ -1,6 +1,7 @@
 /* One thread, one lane in every ring, its connections and network loop: one turn of the pipeline after the other. */
 #include "shipper/worker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #define SLEEP_NS_MAX CLOCK_NS_PER_SECOND
 #define SLEEP_NS_UNFENCED (5 * CLOCK_NS_PER_MS) /* where membarrier is forbidden */
 #define FIFO_CHUNKS 4096u                      /* 16 MiB of positions at the most */
+static_assert(NET_HANDLES_MAX > 2 * CONFIG_STREAMS_MAX, "a connection and a doorbell for each stream, and the worker's eventfd");
 
 static void *worker_run(void *argument);
 static void worker_turn(struct worker *worker);
