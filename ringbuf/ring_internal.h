@@ -150,13 +150,6 @@ void ring_bell_send(const char *path);
 /* A head copied out and bounded: 0, or -EBADMSG. `end_pos`: the record ends there or before. */
 int ring_head_read(const struct ring *ring, uint64_t pos, uint64_t end_pos, struct ring_head *head);
 
-/* ---- ring_domain.c ---- */
-
-/* The service's 16-bit hash of a key; 0 for an empty one. */
-int16_t ring_key_hash(const void *key, size_t len);
-/* The domain of a record, as the shipper sorts it; RING_DOMAINS_MAX: cannot be said before partitions are known. */
-uint32_t ring_domain_of(const struct ring_record *record, uint32_t partition_count);
-
 /* ---- ring_table.c ---- */
 
 struct ring_stat_desc;

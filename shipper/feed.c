@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "shipper/feed_internal.h"
-#include "shipper/partition.h"
+#include "ringbuf/ring_route.h"
 
 #define PRESSURE_SHARE 4u /* a ring filled by more than this share is in a hurry */
 
@@ -17,7 +17,6 @@ static void ring_pass_pressure(struct feed *feed, struct feed_ring *ring, uint64
 static void domains_hurry(struct feed *feed, const struct feed_ring *ring, uint64_t below_pos);
 static bool record_sort(struct feed *feed, uint32_t slot, const struct ring_record *record, int64_t now_ns);
 static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const struct ring_record *record, int64_t now_ns);
-static uint32_t record_domain(const struct feed_ring *ring, const struct ring_record *record);
 static bool ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, int64_t now_ns);
 
 int feed_open(struct feed *feed, uint32_t lane_index, uint32_t lane_count, struct fifo_pool *pool)
@@ -257,8 +256,8 @@ static void domains_hurry(struct feed *feed, const struct feed_ring *ring, uint6
 static bool record_sort(struct feed *feed, uint32_t slot, const struct ring_record *record, int64_t now_ns)
 {
     struct feed_ring *ring = &feed->ring[slot];
-    uint32_t domain = record_domain(ring, record);
-    uint32_t lane = partition_lane(domain, feed->lane_count);
+    uint32_t domain = ring_domain_of(record, ring->partition_count);
+    uint32_t lane = ring_domain_lane(domain, feed->lane_count);
     if (lane != feed->lane_index) {
         feed->lanes_seen |= 1u << lane;
         return true;
@@ -279,18 +278,6 @@ static bool record_sort(struct feed *feed, uint32_t slot, const struct ring_reco
     if (record->time_ns > 0)
         ring_hist_add(feed->commit_to_read, feed->wall_ns > record->time_ns ? (uint64_t)(feed->wall_ns - record->time_ns) : 0);
     return true;
-}
-
-/* Key's hash or explicit partition or stripe. A hostile route beyond the table falls back to the class: it stays deliverable. */
-static uint32_t record_domain(const struct feed_ring *ring, const struct ring_record *record)
-{
-    if (record->flags & RING_FLAG_ROUTE_PARTITION)
-        return record->route < RING_PARTITIONS_MAX ? partition_domain(record->route) : ring_class_of(record->pos);
-    if (record->flags & RING_FLAG_ROUTE_HASH)
-        return partition_domain(partition_of_hash((int16_t)record->route, ring->partition_count));
-    if (record->key_len)
-        return partition_domain(partition_of_hash(partition_hash(record->key, record->key_len), ring->partition_count));
-    return ring_class_of(record->pos);
 }
 
 static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const struct ring_record *record, int64_t now_ns)
@@ -341,7 +328,7 @@ static bool ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, int64
         }
         for (int i = 0; i < count; i++) {
             const struct ring_record *record = &feed->walk.record[i];
-            if (record_domain(ring, record) != domain)
+            if (ring_domain_of(record, ring->partition_count) != domain)
                 continue;
             if (record->pos < ring->replay_end_pos && record->pos < ring_done_pos(ring->lane.ring, domain))
                 continue;

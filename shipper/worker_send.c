@@ -7,7 +7,7 @@
 #include "shipper/backoff.h"
 #include "shipper/clock.h"
 #include "shipper/log.h"
-#include "shipper/partition.h"
+#include "ringbuf/ring_route.h"
 #include "shipper/worker_internal.h"
 
 #define BUFFERS_OF_ALL_STREAMS 6u /* of which each has a share, at least one: a hub that stands still with all of its share half-sent stops no other */
@@ -64,8 +64,8 @@ static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uin
 /* Index of the domain's link if it is ready; opens it where there is none. */
 static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
 {
-    uint32_t partition = partition_of_domain(domain);
-    int index = partition == PARTITION_NONE ? 0 : (int)partition + 1;
+    uint32_t partition = ring_domain_partition(domain);
+    int index = partition == RING_PARTITION_NONE ? 0 : (int)partition + 1;
     struct worker_link *link = &ws->link[index];
     char address[320];
     switch (link->state) {

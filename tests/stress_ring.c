@@ -12,6 +12,7 @@
 
 #include "ring_rig.h"
 #include "ringbuf/ring_internal.h"
+#include "ringbuf/ring_route.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define ONE_PROCESS 1

@@ -12,7 +12,7 @@
 #include "ringbuf/ring_order.h"
 #include "shipper/batch.h"
 #include "shipper/feed.h"
-#include "shipper/partition.h"
+#include "ringbuf/ring_route.h"
 
 #define PARTITIONS 4u
 static const struct batch_limits small_limits = {.bytes_max = 4000, .linger_ns = 0};
@@ -97,7 +97,7 @@ static uint32_t numbers_of(const uint8_t *bytes, uint32_t len, uint32_t partitio
 }
 
 static uint64_t gate(const struct rig *rig) { return order_load_gate(&ring_shipper(rig->ring)->gate.gate_pos); }
-static uint32_t domain_of(uint32_t partition) { return partition_domain(partition); }
+static uint32_t domain_of(uint32_t partition) { return ring_partition_domain(partition); }
 
 static void send_one(struct rig *rig, uint32_t domain, struct batch *batch)
 {

@@ -1,11 +1,10 @@
 /* Where an event belongs: the service's key hash, and the arithmetic between partitions, domains and lanes. */
-#include "partition.h"
+#include "ring_route.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ringbuf/ring_layout.h"
 
 struct hash_words {
     uint32_t a, b, c;
@@ -16,7 +15,7 @@ static void words_mix(struct hash_words *words);
 static void words_finish(struct hash_words *words);
 static uint32_t rotate(uint32_t value, unsigned bits);
 
-int16_t partition_hash(const uint8_t *key, size_t len)
+int16_t ring_key_hash(const uint8_t *key, size_t len)
 {
     uint32_t seed = UINT32_C(0xdeadbeef) + (uint32_t)len;
     struct hash_words words = {seed, seed, seed};
@@ -33,24 +32,38 @@ int16_t partition_hash(const uint8_t *key, size_t len)
     return (int16_t)(uint16_t)(words.c ^ words.b);
 }
 
-uint32_t partition_of_hash(int16_t hash, uint32_t count)
+uint32_t ring_partition_of_hash(int16_t hash, uint32_t count)
 {
     assert(count > 0);
     /* As wide as both: the remainder of a count beyond INT_MAX must not become unsigned. */
     return (uint32_t)llabs((long long)hash % (long long)count);
 }
 
-uint32_t partition_domain(uint32_t partition)
+uint32_t ring_partition_domain(uint32_t partition)
 {
     return RING_CLASS_COUNT + partition;
 }
 
-uint32_t partition_of_domain(uint32_t domain)
+uint32_t ring_domain_partition(uint32_t domain)
 {
-    return domain < RING_CLASS_COUNT ? PARTITION_NONE : domain - RING_CLASS_COUNT;
+    return domain < RING_CLASS_COUNT ? RING_PARTITION_NONE : domain - RING_CLASS_COUNT;
 }
 
-uint32_t partition_lane(uint32_t domain, uint32_t lane_count)
+uint32_t ring_domain_of(const struct ring_record *record, uint32_t partition_count)
+{
+    int16_t hash;
+    if (record->flags & RING_FLAG_ROUTE_PARTITION)
+        return record->route < RING_PARTITIONS_MAX ? ring_partition_domain(record->route) : ring_class_of(record->pos);
+    if (record->flags & RING_FLAG_ROUTE_HASH)
+        hash = (int16_t)record->route;
+    else if (record->key_len)
+        hash = ring_key_hash(record->key, record->key_len);
+    else
+        return ring_class_of(record->pos);
+    return partition_count ? ring_partition_domain(ring_partition_of_hash(hash, partition_count)) : RING_DOMAINS_MAX;
+}
+
+uint32_t ring_domain_lane(uint32_t domain, uint32_t lane_count)
 {
     assert(lane_count > 0);
     return domain % lane_count;
