@@ -151,7 +151,7 @@ static size_t value_bytes(const struct amqp_property *property)
     case AMQP_BINARY:
         return text_bytes(property->bytes.len);
     case AMQP_BOOL:
-        return 2;
+        return 1;
     case AMQP_INT:
         return integer >= INT8_MIN && integer <= INT8_MAX ? 2 : integer >= INT32_MIN && integer <= INT32_MAX ? 5 : 9;
     case AMQP_UINT:
@@ -262,9 +262,8 @@ static uint8_t *put_value(uint8_t *to, const struct amqp_property *property)
     case AMQP_BINARY:
         return put_text(to, CODE_BINARY8, property->bytes);
     case AMQP_BOOL:
-        to[0] = 0x56;
-        to[1] = property->integer != 0;
-        return to + 2;
+        to[0] = property->integer != 0 ? 0x41 : 0x42; /* the JavaScript SDK reads 0x56 0x01 as the number 1 */
+        return to + 1;
     case AMQP_INT:
         return put_int(to, property->integer);
     case AMQP_UINT:
