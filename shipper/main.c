@@ -210,6 +210,8 @@ static void shipper_run(struct shipper *shipper)
     while (!workers_ended(shipper)) {
         if (!shipper->stopping)
             discover_step(&shipper->discover, clock_mono_ns());
+        else
+            fds[2].fd = -1; /* a ring that comes now is the next shipper's: its producer would hold up the drain */
         log_flush();
         int count = poll(fds, sizeof fds / sizeof fds[0], STEP_MS);
         uint64_t ignored;

@@ -144,7 +144,7 @@ static void worker_turn(struct worker *worker)
     uint32_t done = 0, lanes_seen = 0;
     bool more = false;
     worker->next_ns = now_ns + SLEEP_NS_MAX;
-    if (worker->stopping)
+    if (worker->stopping && now_ns < worker->stop_deadline_ns)
         worker_timer(worker, worker->stop_deadline_ns);
     inbox_take(worker, now_ns);
     for (uint32_t s = 0; s < worker->stream_count; s++) {

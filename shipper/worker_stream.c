@@ -25,7 +25,7 @@ static void rings_leave(struct worker *worker, struct worker_stream *ws);
 uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
 {
     uint32_t met = feed_walk(&ws->feed, now_ns, clock_wall_ns());
-    bool wanted = !worker->stopping || !worker_stream_is_idle(ws);
+    bool wanted = !worker->stopping || (now_ns < worker->stop_deadline_ns && !worker_stream_is_idle(ws));
     order_none_add64(&ws->counters->pass_count, 1);
     rings_leave(worker, ws);
     for (uint32_t d = ws->feed.active_count; d-- > 0;) { /* from the end: a refill may take its domain out of the list */
