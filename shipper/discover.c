@@ -149,6 +149,12 @@ static void ring_open_found(struct discover *discover, struct shared_ring *share
     struct stream *stream = shared->stream;
     struct ring_refusal why;
     int rc = ring_open(stream->dir_fd, shared->file, RING_ACCESS_SHIPPER, &shared->ring, &why);
+    if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM) { /* ours, not the file's: forgotten, the next rescan finds it again */
+        log_line(LOG_ERROR, "discover", "a ring cannot be opened now, it is tried again", "stream=%s ring=%s error=\"%s\"", stream->config->name, shared->file,
+                 strerror(-rc));
+        *shared = (struct shared_ring){.stream = stream, .next = shared->next, .state = RING_STATE_KEPT};
+        return;
+    }
     if (rc != 0) {
         shared->ring = NULL;
         order_none_add64(&stream->words->main.refused_files, 1);
@@ -244,7 +250,8 @@ static void ring_attach(struct discover *discover, struct shared_ring *shared, u
     } else if (stored && stored < count && done_max > gate_pos) {
         count = stored;
         shared->state = RING_STATE_OLD_COUNT;
-        shared->stop_pos = done_max;
+        if (done_max < shared->stop_pos) /* of an earlier boot only what was synced is walked */
+            shared->stop_pos = done_max;
     } else {
         ring_set_partition_count(ring, count);
     }
@@ -328,7 +335,8 @@ static void ring_leave(struct discover *discover, struct shared_ring *shared, bo
 {
     shared->remove = remove;
     shared->state = RING_STATE_LEAVING;
-    post_all(discover, (struct worker_message){.kind = WORKER_RING_DROP, .ring = shared});
+    if (order_count_load(&shared->users) > 0) /* else nobody keeps it alive until the message is read */
+        post_all(discover, (struct worker_message){.kind = WORKER_RING_DROP, .ring = shared});
 }
 
 /* No worker holds it any more. */

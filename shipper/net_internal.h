@@ -7,7 +7,7 @@
 #include "shipper/net.h"
 
 /* More slots than handles: an ended handle keeps its slot as long as the kernel holds a buffer of it. */
-#define NET_SLOTS 256 /* more than handles: some are still ending */
+#define NET_SLOTS 256
 #define NET_FOR_EVER_NS INT64_MAX
 
 enum net_state { NET_SLOT_FREE, NET_CONNECTING, NET_OPEN, NET_WATCHING, NET_ENDING };

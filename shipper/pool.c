@@ -60,7 +60,7 @@ void pool_fail(struct pool_conn *pc, const char *what, const char *detail, int64
     char quoted[700];
     bool was_ready = pc->state == POOL_READY, closing = pc->state == POOL_CLOSING;
     log_quote(quoted, sizeof quoted, detail); /* it may lie in what is freed now */
-    pc->lost = pc->conn != NULL;
+    pc->lost |= pc->conn != NULL; /* until it was told */
     pool_conn_end(pc);
     if (closing)
         return;
