@@ -11,16 +11,12 @@ static int send_slowly(struct ehring *ring, const void *data, size_t len, const 
 static int parts_len(const struct iovec *parts, int part_count, size_t *len);
 static void parts_copy(uint8_t *to, const struct iovec *parts, int part_count);
 
-/* The plain event's way is short: a few comparisons, then the writer. All that is not plain is looked at again in send_slowly. */
+/* The plain event's way is short: three comparisons, then the writer. All that is not plain is looked at again in send_slowly. */
 int ehring_send(struct ehring *ring, const void *data, size_t len, const char *key)
 {
-    int err;
-
-    if (__builtin_expect(!ring || key || !data || ring->reserved || len > ring_words_limit(&ring->words), 0))
+    if (__builtin_expect(!ring || key || !data, 0) || __builtin_expect(ring_writer_put_plain(ring->writer, data, len) != 0, 0))
         return send_slowly(ring, data, len, key);
-    ring->plain.payload_len = (uint32_t)len;
-    err = ring_writer_put(ring->writer, &ring->plain, data);
-    return __builtin_expect(err == 0, 1) ? 0 : handle_put_slowly(ring, &ring->plain, data, err);
+    return 0;
 }
 
 int ehring_send_text(struct ehring *ring, const char *text, const char *key)

@@ -3,6 +3,8 @@
 
 #include "ehring_internal.h"
 
+static int put_slowly(struct ehring *ring, const struct ring_shape *shape, const void *data, int err);
+
 int handle_refuse(struct ehring *ring, int code)
 {
     if (code == EHRING_E_FORKED || !ring_writer_alive(ring->writer))
@@ -40,10 +42,10 @@ int handle_put(struct ehring *ring, struct ring_shape *shape, const void *data, 
         data = "";
     }
     err = ring_writer_put(ring->writer, shape, data);
-    return __builtin_expect(err == 0, 1) ? 0 : handle_put_slowly(ring, shape, data, err);
+    return __builtin_expect(err == 0, 1) ? 0 : put_slowly(ring, shape, data, err);
 }
 
-int handle_put_slowly(struct ehring *ring, const struct ring_shape *shape, const void *data, int err)
+static int put_slowly(struct ehring *ring, const struct ring_shape *shape, const void *data, int err)
 {
     struct handle_wait wait = {0};
 

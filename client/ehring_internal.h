@@ -13,7 +13,6 @@
 struct ehring {
     struct ring_writer *writer;
     struct ring_writer_words words;
-    struct ring_shape plain; /* of an event without key and options: all zero but payload_len */
     enum ehring_full full;
     uint32_t wait_ms;
     uint32_t reserved_len; /* payload bytes of the open reservation */
@@ -55,8 +54,6 @@ int handle_reserve(struct ehring *ring, const struct ring_shape *shape, struct h
 /* Sizes, puts, and counts a refusal. The way of every single send but the plainest. */
 int handle_put(struct ehring *ring, struct ring_shape *shape, const void *data, size_t len);
 
-/* After the writer refused with `err`: waits and tries again, or counts the refusal. As handle_put. */
-int handle_put_slowly(struct ehring *ring, const struct ring_shape *shape, const void *data, int err);
 
 /* ---- ehring_event.c ---- */
 

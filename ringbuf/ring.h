@@ -78,6 +78,9 @@ void ring_writer_discard(struct ring_writer *writer);
 /* Reserve, copy, commit in one; the fast path for small events. Same errors as reserve. */
 int ring_writer_put(struct ring_writer *writer, const struct ring_shape *shape, const void *payload);
 
+/* The shortest way, for an event without key, meta and time that needs no thought. 0: done as by put; 1: not this way, nothing was done: put it. */
+int ring_writer_put_plain(struct ring_writer *writer, const void *payload, size_t len);
+
 /* Waits until a record of `shape` would fit or `deadline_ns` (CLOCK_MONOTONIC) has passed: 0 or -ETIMEDOUT. */
 int ring_writer_wait_room(struct ring_writer *writer, const struct ring_shape *shape, int64_t deadline_ns);
 

@@ -97,13 +97,13 @@ struct ring_writer {
     uint64_t pos;           /* where the next record begins */
     uint64_t easy_end_pos;  /* a record that ends here or before needs no thought: room, same lap, same stripe, same eighth */
     uint64_t event_count;
-    uint64_t last_pos;
     uint64_t mask;
+    uint64_t last_pos;      /* not beside event_count: the compiler would join the two stores, and the next event's load waits for the join */
     uint8_t *data;
     struct ring_producer *producer;
     const struct ring_shipper *shipper;
     uint64_t bell_seen;     /* the last `sleeping` seen: answered if not 0 */
-    uint8_t flags_always;
+    uint8_t flags_always;   /* the four from here are looked at together: ring_put.c */
     bool registered;        /* for membarrier: no fence before the look at `sleeping` */
     bool wide;              /* the processor copies 32 bytes at a time */
     bool open;              /* a reservation */

@@ -3,6 +3,7 @@
  * A call of memcpy costs as much as a small event, and sixteen bytes at a time twice as much as thirty-two: two widths, chosen by what the
  * processor has. */
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "ring_internal.h"
@@ -10,6 +11,13 @@
 
 #define COPY_NARROW_BYTES_MAX 128u /* above, memcpy's wide registers are worth the call */
 #define COPY_WIDE_BYTES_MAX 4096u
+
+/* The four bytes of a writer that is as usual, looked at in one comparison: no time for every event, registered, wide, no reservation. */
+#define AS_USUAL UINT32_C(0x00010100)
+static_assert(offsetof(struct ring_writer, flags_always) % 4 == 0 && offsetof(struct ring_writer, registered) == offsetof(struct ring_writer, flags_always) + 1 &&
+                  offsetof(struct ring_writer, wide) == offsetof(struct ring_writer, flags_always) + 2 &&
+                  offsetof(struct ring_writer, open) == offsetof(struct ring_writer, flags_always) + 3,
+              "AS_USUAL");
 
 typedef uint8_t word16 __attribute__((vector_size(16), aligned(1), may_alias));
 typedef uint8_t word32 __attribute__((vector_size(32), aligned(1), may_alias));
@@ -60,8 +68,30 @@ WIDE int ring_writer_put(struct ring_writer *writer, const struct ring_shape *sh
     copy_wide(begin(writer, shape, flags, pos), payload, payload_len);
     return writer_publish(writer, end_pos, writer_advance(writer, pos, end_pos));
 }
+
+/* In a child easy_end_pos is zero, so nothing of the mapping is touched there. A limit of 0 (untold) is above all that is plain. */
+WIDE int ring_writer_put_plain(struct ring_writer *writer, const void *payload, size_t len)
+{
+    uint64_t pos = writer->pos, end_pos = pos + ring_align16(sizeof(struct ring_head) + len);
+    uint32_t state;
+
+    memcpy(&state, &writer->flags_always, sizeof(state));
+    if (RING_UNLIKELY(len > COPY_WIDE_BYTES_MAX || end_pos > writer->easy_end_pos || state != AS_USUAL))
+        return 1;
+    if (RING_UNLIKELY(order_none_load32(&writer->shipper->limit.event_bytes_max) - 1 < (uint32_t)len - 1))
+        return 1;
+    record_write_head(writer, pos, (uint32_t)sizeof(struct ring_head) + (uint32_t)len, 0, 0, 0);
+    copy_wide(writer->data + (pos & writer->mask) + sizeof(struct ring_head), payload, len);
+    return writer_publish(writer, end_pos, writer_advance(writer, pos, end_pos));
+}
 #else
 bool ring_put_is_wide(void) { return false; }
+
+int ring_writer_put_plain(struct ring_writer *writer, const void *payload, size_t len)
+{
+    (void)writer, (void)payload, (void)len;
+    return 1;
+}
 
 int ring_writer_put(struct ring_writer *writer, const struct ring_shape *shape, const void *payload)
 {
