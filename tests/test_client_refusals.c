@@ -190,12 +190,28 @@ Test(client_refuses, an_event_over_the_limit_that_the_shipper_told)
 
     rig_open(&rig, (struct ehring_options){0});
     ring_set_event_bytes_max(rig.file, 1000);
-    cr_expect_eq(ehring_send(rig.ring, big, 1000, NULL), 0); /* the stripe's first event is over: what follows goes the shortest way */
-    cr_expect_eq(ehring_send(rig.ring, big, 1000, NULL), 0);
     expect_refused(&rig, ehring_send(rig.ring, big, 1001, NULL), EHRING_E_EVENT_TOO_LARGE, EHRING_REFUSED_LARGER_THAN_STREAM);
     cr_assert_eq(ehring_read_stats(rig.ring, &stats), 0);
     cr_expect_eq(stats.event_bytes_max, 1000);
     cr_expect_eq(ehring_send(rig.ring, big, 1000, NULL), 0);
+    rig_close(&rig);
+}
+
+/* Behind the first event of a stripe a plain event goes the shortest way, which looks at the limit by itself. */
+Test(client_refuses, an_event_over_the_limit_among_plain_ones)
+{
+    struct rig rig;
+    struct ehring_stats stats;
+
+    rig_open(&rig, (struct ehring_options){0});
+    ring_set_event_bytes_max(rig.file, 1000);
+    cr_assert_eq(ehring_send(rig.ring, big, 1000, NULL), 0);
+    cr_assert_eq(ehring_send(rig.ring, big, 1000, NULL), 0);
+    cr_expect_eq(ehring_send(rig.ring, big, 1001, NULL), EHRING_E_EVENT_TOO_LARGE);
+    cr_assert_eq(ehring_send(rig.ring, big, 1, NULL), 0);
+    cr_assert_eq(ehring_read_stats(rig.ring, &stats), 0);
+    cr_expect_eq(stats.sent_events, 3);
+    cr_expect_eq(stats.refused[EHRING_REFUSED_LARGER_THAN_STREAM], 1);
     rig_close(&rig);
 }
 
