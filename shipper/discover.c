@@ -364,7 +364,12 @@ static void ring_left(struct discover *discover, struct shared_ring *shared)
                    order_none_load64(&counts->dropped_events);
     }
     uint64_t left = shared->earlier_boot && committed > settled ? committed - settled : 0;
-    stream_remove_ring(shared->stream, ring, left);
+    if (stream_remove_ring(shared->stream, ring, left) != 0) { /* named there; not opened again, or each look would find it drained */
+        ring_close(ring);
+        shared->ring = NULL;
+        shared->state = RING_STATE_KEPT;
+        return;
+    }
     log_line(left ? LOG_WARN : LOG_INFO, "discover", left ? "ring of an earlier boot removed, what was not synced is given up" : "ring drained and removed",
              "stream=%s ring=%s events=%llu dropped=%llu", shared->stream->config->name, shared->file, (unsigned long long)committed, (unsigned long long)left);
     ring_close(ring);

@@ -16,7 +16,7 @@
 
 static int stream_lock(const struct config *config, struct stream *stream, char *why, size_t why_len);
 static int stream_open_counters(const struct config *config, struct stream *stream, char *why, size_t why_len);
-static void stream_redo(struct stream *stream);
+static int stream_redo(struct stream *stream);
 static void totals_store(struct counters_totals *to, const uint64_t from[9]);
 static void totals_load(const struct counters_totals *from, uint64_t to[9]);
 
@@ -164,8 +164,9 @@ int stream_remove_ring(struct stream *stream, struct ring *ring, uint64_t left_e
     const struct ring_shipper *shipper = ring_shipper(ring);
     const struct ring_producer *producer = ring_producer(ring);
     struct counters_redo *redo = &stream->words->redo;
-    uint64_t total[9];
-    totals_load(&stream->words->totals, total);
+    uint64_t total[9], before[9];
+    totals_load(&stream->words->totals, before);
+    memcpy(total, before, sizeof total);
     total[0] += 1;
     uint64_t settled = 0;
     for (uint32_t lane = 0; lane < RING_LANES_MAX; lane++) {
@@ -187,13 +188,16 @@ int stream_remove_ring(struct stream *stream, struct ring *ring, uint64_t left_e
     snprintf(redo->ring_file, sizeof redo->ring_file, "%s", ring_name(ring));
     totals_store(&redo->totals, total);
     order_redo_store32(&redo->full, 1);
-    stream_redo(stream);
-    return 0;
+    int rc = stream_redo(stream);
+    if (rc != 0)
+        totals_store(&stream->words->totals, before); /* it is still there, with its own counts */
+    return rc;
 }
 
 /* Also what a start does when it finds the record full: storing and unlinking twice changes nothing. */
-static void stream_redo(struct stream *stream)
+static int stream_redo(struct stream *stream)
 {
+    int rc = 0;
     struct counters_redo *redo = &stream->words->redo;
     char name[sizeof redo->ring_file];
     uint64_t total[9];
@@ -201,7 +205,11 @@ static void stream_redo(struct stream *stream)
     name[sizeof name - 1] = '\0';
     totals_load(&redo->totals, total);
     totals_store(&stream->words->totals, total);
-    if (!strchr(name, '/') && unlinkat(stream->dir_fd, name, 0) != 0 && errno != ENOENT)
-        log_line(LOG_WARN, "stream", "a drained ring could not be removed", "stream=%s ring=%s error=\"%s\"", stream->config->name, name, strerror(errno));
+    if (!strchr(name, '/') && unlinkat(stream->dir_fd, name, 0) != 0 && errno != ENOENT) {
+        rc = -errno;
+        log_line(LOG_WARN, "stream", "a drained ring could not be removed: the stream's directory must belong to the shipper's user", "stream=%s ring=%s error=\"%s\"",
+                 stream->config->name, name, strerror(-rc));
+    }
     order_redo_store32(&redo->full, 0);
+    return rc;
 }
