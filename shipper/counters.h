@@ -13,11 +13,11 @@ struct counters_worker {
     _Atomic uint64_t batch_count;
     _Atomic uint64_t batch_events;
     _Atomic uint64_t batch_bytes;
-    _Atomic uint64_t accepted_batches;
-    _Atomic uint64_t rejected_batches;
-    _Atomic uint64_t released_batches;
-    _Atomic uint64_t modified_batches;
-    _Atomic uint64_t unknown_batches;
+    _Atomic uint64_t accepted_deliveries;
+    _Atomic uint64_t rejected_deliveries;
+    _Atomic uint64_t released_deliveries;
+    _Atomic uint64_t modified_deliveries;
+    _Atomic uint64_t unknown_deliveries;
     _Atomic uint64_t connect_count;
     _Atomic uint64_t connect_failed_count;
     _Atomic uint64_t connection_lost_count;

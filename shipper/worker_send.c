@@ -191,7 +191,7 @@ void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, stru
         ring_hist_add(&words->commit_to_accept[worker->index], age_ns);
         feed_note_accepted(&ws->feed, batch->sample[i].slot, age_ns);
     }
-    order_none_add64(&ws->counters->accepted_batches, 1);
+    order_none_add64(&ws->counters->accepted_deliveries, 1);
     ws->link[ib->link].failure_count = 0;
     pool_conn_accepted(&ws->pc);
     feed_settle(&ws->feed, batch->domain, batch->cover, batch->cover_count);

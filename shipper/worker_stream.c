@@ -165,7 +165,7 @@ static void batches_lost(struct worker *worker, struct worker_stream *ws, int li
         struct inflight_batch *batch = &worker->inflight.slot[i];
         if (batch->tag == 0 || batch->stream != ws->index || (link_index >= 0 && batch->link != link_index))
             continue;
-        order_none_add64(&ws->counters->unknown_batches, 1);
+        order_none_add64(&ws->counters->unknown_deliveries, 1);
         uint32_t failures = ws->feed.domain[batch->batch.domain].failure_count;
         int64_t hold_ns = failures ? backoff_wait_ns(failures, config->retry_backoff_ms, config->retry_backoff_max_seconds) : 0;
         worker_batch_failed(worker, ws, batch, FEED_MAYBE_DELIVERED, hold_ns, now_ns);
@@ -193,15 +193,15 @@ static void batch_settled(struct worker *worker, struct worker_stream *ws, const
         return;
     case CONN_REJECTED:
         outcome = "rejected";
-        order_none_add64(&ws->counters->rejected_batches, 1);
+        order_none_add64(&ws->counters->rejected_deliveries, 1);
         break;
     case CONN_RELEASED:
         outcome = "released";
-        order_none_add64(&ws->counters->released_batches, 1);
+        order_none_add64(&ws->counters->released_deliveries, 1);
         break;
     case CONN_MODIFIED:
         outcome = "modified";
-        order_none_add64(&ws->counters->modified_batches, 1);
+        order_none_add64(&ws->counters->modified_deliveries, 1);
         break;
     }
     const struct feed_domain *domain = &ws->feed.domain[batch->batch.domain];
