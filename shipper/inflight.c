@@ -51,6 +51,7 @@ struct inflight_batch *inflight_begin(struct inflight *inflight)
     struct inflight_batch *batch = &inflight->slot[inflight->next_free];
     batch->tag = ++inflight->last_tag * INFLIGHT_BATCHES_MAX + inflight->next_free;
     batch->buffer = -1;
+    batch->handed_ns = 0;
     inflight->count++;
     return batch;
 }

@@ -16,6 +16,7 @@ struct inflight_batch {
     uint32_t stream;    /* index of the worker's stream */
     int link;
     int buffer;         /* index, or -1 once proton has all of it */
+    int64_t handed_ns;  /* when that was; 0: not yet */
 };
 
 struct inflight_buffer {

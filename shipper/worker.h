@@ -43,6 +43,7 @@ struct worker_link { /* hub link (index 0) or the link of partition index - 1 */
     uint32_t failure_count;
     bool sending;          /* a delivery of it is half with proton */
     int64_t hold_until_ns;
+    int64_t attach_until_ns; /* OPENING: when an answer must have come */
     uint64_t message_bytes_max;
 };
 
@@ -53,6 +54,7 @@ struct worker_stream {
     struct feed feed;
     uint64_t inflight_bytes;
     uint32_t buffer_count; /* held by batches that are half-sent */
+    int64_t answers_check_ns; /* when to look next for what is not answered */
     uint32_t index;
     uint32_t turn_start; /* which active domain is first: fairness */
     struct worker_link *link; /* RING_PARTITIONS_MAX + 1 */

@@ -12,6 +12,9 @@ uint32_t worker_stream_events(struct worker *worker, struct worker_stream *ws, i
 uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 bool worker_stream_is_idle(const struct worker_stream *ws);
 
+/* A peer that lives but owes an answer this long will not give it. Counted from where all bytes have left us. */
+#define WORKER_ANSWER_WAIT_NS (120 * INT64_C(1000000000))
+
 void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, int64_t now_ns);
 void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, enum feed_failure failure, int64_t hold_ns,
                          int64_t now_ns);

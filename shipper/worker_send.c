@@ -92,6 +92,7 @@ static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t do
         return -1;
     }
     link->state = WORKER_LINK_OPENING;
+    link->attach_until_ns = now_ns + WORKER_ANSWER_WAIT_NS;
     return -1;
 }
 
@@ -166,6 +167,7 @@ void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, s
         return;
     inflight_buffer_give(&worker->inflight, ib->buffer);
     ib->buffer = -1;
+    ib->handed_ns = clock_mono_ns();
     ws->buffer_count--;
     ws->link[ib->link].sending = false;
 }

@@ -20,6 +20,7 @@ static void link_ended(struct worker *worker, struct worker_stream *ws, const st
 static void batch_sent(struct worker *worker, struct worker_stream *ws, uint64_t tag);
 static void batch_settled(struct worker *worker, struct worker_stream *ws, const struct conn_event *event, int64_t now_ns);
 static void batches_lost(struct worker *worker, struct worker_stream *ws, int link_index, int64_t now_ns);
+static void answers_check(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 static void rings_leave(struct worker *worker, struct worker_stream *ws);
 
 uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
@@ -28,6 +29,7 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
     bool wanted = !worker->stopping || (now_ns < worker->stop_deadline_ns && !worker_stream_is_idle(ws));
     order_none_add64(&ws->counters->pass_count, 1);
     rings_leave(worker, ws);
+    answers_check(worker, ws, now_ns);
     for (uint32_t d = ws->feed.active_count; d-- > 0;) { /* from the end: a refill may take its domain out of the list */
         const struct feed_domain *domain = &ws->feed.domain[ws->feed.active[d]];
         if (domain->behind_head != FEED_SLOT_NONE && domain->fifo_bytes < ws->feed.domain_bytes_max / 2 && now_ns >= domain->hold_until_ns)
@@ -46,6 +48,25 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
 bool worker_stream_is_idle(const struct worker_stream *ws)
 {
     return ws->feed.active_count == 0 && ws->inflight_bytes == 0 && feed_is_level(&ws->feed);
+}
+
+/* An attach or a delivery that is never answered would hold its domain for ever: a new connection asks again. Looked for once a second. */
+static void answers_check(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
+{
+    const char *owed = NULL;
+    if (now_ns < ws->answers_check_ns || !pool_conn_is_ready(&ws->pc))
+        return;
+    ws->answers_check_ns = now_ns + CLOCK_NS_PER_SECOND;
+    for (uint32_t i = 0; i < INFLIGHT_BATCHES_MAX && !owed; i++) {
+        const struct inflight_batch *batch = &worker->inflight.slot[i];
+        if (batch->tag && batch->stream == ws->index && batch->handed_ns && now_ns - batch->handed_ns > WORKER_ANSWER_WAIT_NS)
+            owed = "a batch was sent and not judged";
+    }
+    for (uint32_t i = 0; i <= RING_PARTITIONS_MAX && !owed; i++)
+        if (ws->link[i].state == WORKER_LINK_OPENING && now_ns > ws->link[i].attach_until_ns)
+            owed = "a link was opened and not answered";
+    if (owed)
+        pool_conn_restart(&ws->pc, "the service owes an answer: the connection is made anew", owed, now_ns);
 }
 
 /* Rings that the main thread took back, and rings that were left out here: their slots are free once nothing names them. */
