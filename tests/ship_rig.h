@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shipper/counters.h"
+
 struct ship_rig {
     char dir[64];    /* of all files; the rings lie in dir/r */
     char build[512];
@@ -147,6 +149,35 @@ static inline void rig_show_log(const struct ship_rig *rig, const char *name)
         fprintf(stderr, "no log %s\n", name);
 }
 
+/* Waits until the log holds `text`. false: not within the time. */
+static inline bool rig_log_says(const struct ship_rig *rig, const char *name, const char *text, int64_t wait_ms)
+{
+    char command[400];
+    snprintf(command, sizeof command, "grep -qF -- '%.200s' %s/%s.log", text, rig->dir, name);
+    for (int64_t end_ms = rig_now_ms() + wait_ms;; rig_pause_ms(20)) {
+        if (system(command) == 0)
+            return true;
+        if (rig_now_ms() >= end_ms)
+            return false;
+    }
+}
+
+/* The stream's counters as they are now. All zero before a shipper has made the file. */
+static inline void rig_counters(const struct ship_rig *rig, const char *stream, struct counters_words *to)
+{
+    char path[200];
+    struct ring_stat_header header;
+    memset(to, 0, sizeof *to);
+    snprintf(path, sizeof path, "%s/r/%s.stat", rig->dir, stream);
+    int fd = open(path, O_RDONLY);
+    if (fd < 0)
+        return;
+    if (pread(fd, &header, sizeof header, 0) == (ssize_t)sizeof header && header.values_len >= sizeof *to)
+        assert(pread(fd, to, sizeof *to, (off_t)header.values_off) == (ssize_t)sizeof *to);
+    close(fd);
+}
+
+/* Ends what runs and removes all files. Exits with 1 if a sanitizer has left a report in a log of hub or shipper. */
 static inline void rig_close(struct ship_rig *rig)
 {
     char command[200];
@@ -154,9 +185,13 @@ static inline void rig_close(struct ship_rig *rig)
         rig_end(&rig->shipper, SIGKILL);
     if (rig->hub)
         rig_end(&rig->hub, SIGTERM);
+    snprintf(command, sizeof command, "grep -hE -A30 'Sanitizer|runtime error:' %s/*.log >&2", rig->dir);
+    bool report = system(command) == 0;
     snprintf(command, sizeof command, "rm -rf %s", rig->dir);
     if (system(command) != 0)
         fprintf(stderr, "left behind: %s\n", rig->dir);
+    if (report)
+        exit(1);
 }
 
 #endif
