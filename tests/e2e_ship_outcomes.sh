@@ -31,7 +31,7 @@ fault at_least detach-after:4 'msg="link (refused or lost|detached by the servic
 before=$(counter orders maybe_duplicate_events)
 fault at_least drop-after:6 'msg="(connection lost|connection closed by the peer|connection closed)"'
 for outcome in rejected released modified unknown; do
-    [ "$(counter orders ${outcome}_batches)" -gt 0 ] || fail "no batch is counted as $outcome"
+    [ "$(counter orders ${outcome}_deliveries)" -gt 0 ] || fail "no batch is counted as $outcome"
 done
 repeated=$(($(wc -l <"$dir/dump") - 2000)) suspected=$(($(counter orders maybe_duplicate_events) - before))
 [ $repeated -gt 0 ] || fail "nothing was repeated"
