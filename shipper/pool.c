@@ -45,6 +45,7 @@ void pool_conn_end(struct pool_conn *pc)
     pc->conn = NULL;
     tls_close(pc->tls);
     pc->tls = NULL;
+    pc->ended_by = NULL;
     pc->state = POOL_IDLE;
     pc->deadline_ns = pc->token_renew_at_ns = pc->hub_read_at_ns = pc->tick_at_ns = 0;
     order_none_store64(&pc->counters->connected, 0);
@@ -206,8 +207,8 @@ static void tls_drain(struct pool_conn *pc, int64_t now_ns)
     while ((len = tls_read(pc->tls, plain, sizeof plain)) > 0)
         if (conn_input(pc->conn, plain, (size_t)len) != 0)
             return;
-    if (len < 0) {
-        pool_fail(pc, len == -ECONNRESET ? "connection closed by the peer" : "TLS failed", tls_error(pc->tls), now_ns);
+    if (len < 0) { /* outcomes and the reason of a close may have come with the end: pool_conn_next_event fails behind them */
+        pc->ended_by = len == -ECONNRESET ? "connection closed by the peer" : "TLS failed";
         return;
     }
     if (pc->state == POOL_TLS && tls_is_ready(pc->tls)) {
@@ -221,7 +222,7 @@ void pool_conn_pump(struct pool_conn *pc, int64_t now_ns)
     uint8_t *to;
     const uint8_t *data;
     size_t room;
-    while (pc->handle >= 0 && pc->conn && (room = net_send_space(pc->net, pc->handle, &to)) > 0) {
+    while (pc->handle >= 0 && pc->conn && !pc->ended_by && (room = net_send_space(pc->net, pc->handle, &to)) > 0) {
         size_t put = 0;
         if (pc->tls) {
             while (put < room) {

@@ -38,6 +38,7 @@ struct pool_conn {
     struct conn *conn;
     uint32_t failure_count;
     bool lost;                 /* CONN_CLOSED is still to be told */
+    const char *ended_by;      /* TLS is over, what the peer said before is still to be heard; NULL: not so */
     int64_t retry_at_ns;
     int64_t deadline_ns;       /* of the present state, 0: none */
     int64_t token_renew_at_ns; /* 0: never */

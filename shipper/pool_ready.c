@@ -22,6 +22,8 @@ bool pool_conn_next_event(struct pool_conn *pc, struct conn_event *event, int64_
     while (pc->conn && conn_next_event(pc->conn, event))
         if (!event_take(pc, event, now_ns))
             return true;
+    if (pc->ended_by)
+        pool_fail(pc, pc->ended_by, tls_error(pc->tls), now_ns);
     if (!pc->lost)
         return false;
     pc->lost = false;
