@@ -46,6 +46,7 @@ static int shipper_open(struct shipper *shipper);
 static int shipper_start(struct shipper *shipper);
 static void shipper_run(struct shipper *shipper);
 static bool signals_take(struct shipper *shipper);
+static void signals_default(void);
 static void shipper_close(struct shipper *shipper);
 
 static void help(FILE *to)
@@ -224,6 +225,16 @@ static void shipper_run(struct shipper *shipper)
     }
     for (uint32_t w = 0; w < shipper->config->workers; w++)
         worker_join(&shipper->worker[w]);
+    signals_default(); /* closing may wait for a resolver: a further TERM ends that at once, and all is safe */
+}
+
+static void signals_default(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 
 /* false: end at once (all workers were told). */

@@ -119,6 +119,8 @@ static void token_answered(struct pool_conn *pc, const struct conn_event *event,
         what = "token refused as expired: check this machine's clock";
     if (event->status == 404)
         what = "token refused: hub or namespace not found";
+    if (event->status == 0)
+        what = "no answer to the token request";
     pool_fail(pc, what, reason, now_ns);
 }
 
