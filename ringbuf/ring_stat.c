@@ -98,10 +98,26 @@ uint64_t ring_stat_value(const struct ring_stat_view *view, const struct ring_st
         hist = ring_stat_hist(view, line, index);
         return hist ? order_none_load64(&hist->count) : 0;
     }
-    at = value_at(view, line, index, line->width);
+    at = line->kind == RING_STAT_TEXT ? NULL : value_at(view, line, index, line->width);
     if (!at)
         return 0;
-    return line->width == 8 ? order_none_load64(at) : order_none_load32(at);
+    return line->width == 8 ? order_redo_load64(at) : order_redo_load32(at); /* R2: a ledger reads its words in their order */
+}
+
+void ring_stat_text(const struct ring_stat_view *view, const struct ring_stat_desc *line, char *to, size_t cap)
+{
+    size_t len = line->kind == RING_STAT_TEXT && cap > 0 ? line->stride : 0;
+
+    if (cap > 0)
+        to[0] = '\0';
+    if (line->off > view->map_len || len > view->map_len - line->off || len == 0)
+        return;
+    if (len >= cap)
+        len = cap - 1;
+    memcpy(to, view->map + line->off, len);
+    to[len] = '\0';
+    len = strlen(to);
+    memset(to + len, 0, cap - len); /* two looks at the same text are the same bytes */
 }
 
 const struct ring_hist *ring_stat_hist(const struct ring_stat_view *view, const struct ring_stat_desc *line, uint32_t index)

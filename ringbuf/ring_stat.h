@@ -14,6 +14,7 @@ enum ring_stat_kind {
     RING_STAT_GAUGE = 2,     /* u64, now */
     RING_STAT_POSITION = 3,  /* u64 byte position */
     RING_STAT_HISTOGRAM = 4, /* struct ring_hist */
+    RING_STAT_TEXT = 5,      /* `stride` bytes, NUL-terminated unless full */
 };
 
 /* One line of the table: `count` values of this kind at off, off + stride, … in the file (lanes or workers); 1 value if not repeated. */
@@ -93,8 +94,10 @@ struct ring_stat_view {
 /* 0 or -errno with a sentence in `why` (of `why_len` bytes). */
 int ring_stat_view_open(const char *path, struct ring_stat_view *out, char *why, size_t why_len);
 void ring_stat_view_close(struct ring_stat_view *view);
-/* Value `index` of a line; histograms: its count. 0 if out of bounds. */
+/* Value `index` of a line; histograms: its count; texts: 0. 0 if out of bounds. */
 uint64_t ring_stat_value(const struct ring_stat_view *view, const struct ring_stat_desc *line, uint32_t index);
+/* A text into `to` of `cap` bytes, cut to fit and terminated; empty if it is none or does not lie within the file. */
+void ring_stat_text(const struct ring_stat_view *view, const struct ring_stat_desc *line, char *to, size_t cap);
 /* NULL if it does not lie within the file. */
 const struct ring_hist *ring_stat_hist(const struct ring_stat_view *view, const struct ring_stat_desc *line, uint32_t index);
 

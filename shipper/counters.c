@@ -5,6 +5,9 @@
 
 #define ONE(group, field, kind_, unit_, help_)                                                                                              \
     {.name = #field, .unit = unit_, .off = offsetof(struct counters_words, group.field), .count = 1, .kind = kind_, .width = 8, .help = help_}
+#define REMOVING(field, unit_) /* of the redo record: what the totals are to be */                                                           \
+    {.name = "removing_" #field, .unit = unit_, .off = offsetof(struct counters_words, redo.totals.field), .count = 1,                      \
+     .kind = RING_STAT_GAUGE, .width = 8, .help = "what the total of this name is while removing_full is 1"}
 #define PER_WORKER(field, kind_, unit_, help_)                                                                                              \
     {.name = #field, .unit = unit_, .index = "worker", .off = offsetof(struct counters_words, worker[0].field),                             \
      .stride = sizeof(struct counters_worker), .count = COUNTERS_WORKERS, .kind = kind_, .width = 8, .help = help_}
@@ -29,6 +32,17 @@ const struct ring_stat_desc counters_table[] = {
     ONE(totals, dropped_events, C, "events", "given up from removed rings, after a reboot for one"),
     ONE(totals, maybe_duplicate_events, C, "events", "sent with an unknown outcome and sent again, removed rings"),
     ONE(totals, refused_calls, C, "calls", "calls refused by the library, removed rings"),
+    {.name = "removing_full", .unit = "flag", .off = offsetof(struct counters_words, redo.full), .count = 1, .kind = RING_STAT_GAUGE, .width = 4,
+     .help = "1: a ring is being removed, the next start completes it"},
+    {.name = "removing_ring", .unit = "file", .off = offsetof(struct counters_words, redo.ring_file), .stride = 256, .count = 1, .kind = RING_STAT_TEXT,
+     .width = 8, .help = "the ring that was removed last, or is while removing_full is 1"},
+    REMOVING(removed_rings, "rings"),
+    REMOVING(committed_events, "events"),
+    REMOVING(accepted_events, "events"),
+    REMOVING(dead_lettered_events, "events"),
+    REMOVING(dropped_events, "events"),
+    REMOVING(maybe_duplicate_events, "events"),
+    REMOVING(refused_calls, "calls"),
     PER_WORKER(batch_count, C, "batches", "batches begun"),
     PER_WORKER(batch_events, C, "events", "events in batches begun, repeats included"),
     PER_WORKER(batch_bytes, C, "bytes", "encoded bytes of batches begun"),

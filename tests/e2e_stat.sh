@@ -70,7 +70,7 @@ json "a killed producer" 'files.map(f => [f.producer, f.closed])' '[["orphan",fa
 head -c 20000 /dev/zero >"$dir/zeros"
 "$build/ehring-send" --stream one --name refuser --capacity 64K --files "$dir/zeros" "$dir/zeros" 2>/dev/null
 stat 0 -v --stream one
-says 'reason +4 +2'
+says 'larger_than_ring +2'
 
 # a shipper's file: sums, the largest position, histograms, each worker with -v, a name that stands there twice, numbers beyond 2^53
 node stat_files.mjs stat "$EHRING_RINGS/numbers.stat"

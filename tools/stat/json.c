@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "ringbuf/ring.h"
+#include "ringbuf/ring_refused.h"
 
 static void add_ring(cJSON *object, const struct stat_look *look);
 static void add_line(cJSON *lines, const struct stat_look *look, const struct ring_stat_desc *line);
 static void add_values(cJSON *object, const struct stat_look *look, const struct ring_stat_desc *line);
+static void add_text(cJSON *object, const struct stat_look *look, const struct ring_stat_desc *line);
 static void add_hists(cJSON *object, const struct stat_look *look, const struct ring_stat_desc *line);
 static void add_hist(cJSON *object, const struct ring_hist_view *hist);
 static void add_number(cJSON *object, const char *name, uint64_t value);
@@ -79,7 +81,8 @@ static void add_line(cJSON *lines, const struct stat_look *look, const struct ri
     static const char *const kind[] = {[RING_STAT_COUNTER] = "counter",
                                        [RING_STAT_GAUGE] = "gauge",
                                        [RING_STAT_POSITION] = "position",
-                                       [RING_STAT_HISTOGRAM] = "histogram"};
+                                       [RING_STAT_HISTOGRAM] = "histogram",
+                                       [RING_STAT_TEXT] = "text"};
     char name[STAT_LABEL_BYTES];
     cJSON *object;
 
@@ -96,6 +99,8 @@ static void add_line(cJSON *lines, const struct stat_look *look, const struct ri
         add_label(object, "index", line->index, sizeof(line->index));
     if (line->kind == RING_STAT_HISTOGRAM)
         add_hists(object, look, line);
+    else if (line->kind == RING_STAT_TEXT)
+        add_text(object, look, line);
     else
         add_values(object, look, line);
 }
@@ -103,7 +108,7 @@ static void add_line(cJSON *lines, const struct stat_look *look, const struct ri
 /* "value" is the sum (of positions: the largest); "values" holds each. */
 static void add_values(cJSON *object, const struct stat_look *look, const struct ring_stat_desc *line)
 {
-    cJSON *values = line->count > 1 ? cJSON_CreateArray() : NULL;
+    cJSON *values = line->count > 1 ? cJSON_CreateArray() : NULL, *reasons = NULL;
     uint64_t all = 0;
 
     for (uint32_t i = 0; i < line->count; i++) {
@@ -118,6 +123,19 @@ static void add_values(cJSON *object, const struct stat_look *look, const struct
     add_number(object, "value", all);
     if (values)
         cJSON_AddItemToObject(object, "values", values);
+    if (strcmp(line->name, "refused_events") == 0 && line->count > 1)
+        reasons = cJSON_AddObjectToObject(object, "reasons");
+    for (uint32_t i = 0; reasons && i < line->count; i++)
+        if (ring_refused_name(i))
+            add_number(reasons, ring_refused_name(i), ring_stat_value(&look->view, line, i));
+}
+
+static void add_text(cJSON *object, const struct stat_look *look, const struct ring_stat_desc *line)
+{
+    char text[512];
+
+    ring_stat_text(&look->view, line, text, sizeof(text));
+    add_label(object, "value", text, sizeof(text));
 }
 
 static void add_hists(cJSON *object, const struct stat_look *look, const struct ring_stat_desc *line)

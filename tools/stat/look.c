@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ringbuf/ring.h"
 #include "ringbuf/ring_order.h"
+#include "ringbuf/ring_refused.h"
 
 enum { LINES_MAX = 1024, VALUES_MAX = 4096 }; /* far more than any of our tables has; a hostile one must not cost gigabytes */
 
@@ -63,6 +65,18 @@ const char *stat_label(const char *text, size_t cap, char label[STAT_LABEL_BYTES
     return label;
 }
 
+const char *stat_index_label(const struct ring_stat_desc *line, uint32_t index, char label[STAT_LABEL_BYTES])
+{
+    const char *reason = strcmp(line->name, "refused_events") == 0 ? ring_refused_name(index) : NULL;
+    char by[STAT_LABEL_BYTES];
+
+    if (reason)
+        snprintf(label, STAT_LABEL_BYTES, "%s", reason);
+    else
+        snprintf(label, STAT_LABEL_BYTES, "%.60s %-3" PRIu32, stat_label(line->index, sizeof(line->index), by), index);
+    return label;
+}
+
 static int check_table(struct stat_look *look)
 {
     if (look->view.count > LINES_MAX) {
@@ -71,7 +85,7 @@ static int check_table(struct stat_look *look)
     }
     for (uint32_t i = 0; i < look->view.count; i++) {
         const struct ring_stat_desc *line = &look->view.table[i];
-        uint64_t len = line->kind == RING_STAT_HISTOGRAM ? sizeof(struct ring_hist) : line->width;
+        uint64_t len = line->kind == RING_STAT_HISTOGRAM ? sizeof(struct ring_hist) : line->kind == RING_STAT_TEXT ? line->stride : line->width;
         if (line->count == 0 || line->count > VALUES_MAX) {
             snprintf(look->why, sizeof(look->why), "line %u of its table has %u values, the limit is %d", i, line->count, VALUES_MAX);
             return -EBADMSG;

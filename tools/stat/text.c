@@ -13,6 +13,7 @@ enum { VALUE_COLUMN = 53 }; /* where values end */
 static void print_head(const struct stat_look *look, const struct stat_file *file);
 static void print_lag(const struct stat_look *look);
 static void print_line(const struct stat_look *look, const struct ring_stat_desc *line, enum stat_detail detail);
+static void print_text(const struct stat_look *look, const struct ring_stat_desc *line);
 static void print_hist(const struct stat_look *look, const struct ring_stat_desc *line, enum stat_detail detail);
 static void print_percentiles(const struct ring_hist_view *hist, const char *unit);
 static uint64_t in_one(const struct ring_stat_view *view, const struct ring_stat_desc *line);
@@ -24,6 +25,8 @@ void stat_text_print(const struct stat_look *look, const struct stat_file *file,
     for (uint32_t i = 0; i < look->view.count; i++) {
         if (look->view.table[i].kind == RING_STAT_HISTOGRAM)
             print_hist(look, &look->view.table[i], detail);
+        else if (look->view.table[i].kind == RING_STAT_TEXT)
+            print_text(look, &look->view.table[i]);
         else
             print_line(look, &look->view.table[i], detail);
     }
@@ -90,9 +93,17 @@ static void print_line(const struct stat_look *look, const struct ring_stat_desc
     for (uint32_t i = 0; i < line->count; i++) {
         uint64_t value = ring_stat_value(&look->view, line, i);
         if (value != 0)
-            printf("    %s %-3" PRIu32 " %*s\n", stat_label(line->index, sizeof(line->index), index), i,
-                   (int)(VALUE_COLUMN - 9 - strlen(index)), quantity(value, unit, text));
+            printf("    %-22s %*s\n", stat_index_label(line, i, index), VALUE_COLUMN - 27, quantity(value, unit, text));
     }
+}
+
+static void print_text(const struct stat_look *look, const struct ring_stat_desc *line)
+{
+    char name[STAT_LABEL_BYTES], text[256], label[STAT_LABEL_BYTES], help[STAT_LABEL_BYTES];
+
+    ring_stat_text(&look->view, line, text, sizeof(text));
+    printf("  %-26s %24s  %s\n", stat_label(line->name, sizeof(line->name), name), stat_label(text, sizeof(text), label),
+           stat_label(line->help, sizeof(line->help), help));
 }
 
 static void print_hist(const struct stat_look *look, const struct ring_stat_desc *line, enum stat_detail detail)
