@@ -255,8 +255,8 @@ int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos);
  * follow write_pos tell by how much. Any thread. */
 uint64_t ring_committed_events(const struct ring *ring);
 
-/* Events of this ring from the gate on that nobody has settled, counted by walking. Slow; for ledgers and tools. -EBADMSG as ring_walk.
- * On a live ring the cut is consistent: retried while the gate moves. */
+/* Events of this ring from the gate on that nobody has settled, counted by walking. Slow; for tests and tools. -EBADMSG as ring_walk; -EAGAIN: the ring is
+ * too busy. The cut is consistent; a full redo record is read as if applied. */
 int64_t ring_count_pending(const struct ring *ring);
 
 /* ---- doorbell: the shipper's end ---- */

@@ -150,6 +150,24 @@ void ring_bell_send(const char *path);
 /* A head copied out and bounded: 0, or -EBADMSG. `end_pos`: the record ends there or before. */
 int ring_head_read(const struct ring *ring, uint64_t pos, uint64_t end_pos, struct ring_head *head);
 
+/* write_pos and what was committed below it, as they stood at one instant. 0, or -EAGAIN: the writer runs too fast for that. */
+int ring_committed_read(const struct ring *ring, uint64_t *write_pos, uint64_t *committed);
+
+/* ---- ring_cut.c ---- */
+
+/* What the shipper had settled at one instant; full redo records are read as if applied. */
+struct ring_cut {
+    uint64_t gate_pos;
+    uint64_t partition_count;
+    struct ring_settled settled;             /* the sum over the lanes */
+    uint64_t done_pos[RING_DOMAINS_MAX];     /* by domain; zero beyond the partitions in force */
+};
+/* 0; -EAGAIN: the shipper settles too fast for a cut; -EBADMSG: a redo record that cannot be, or the file was cut. */
+int ring_cut_take(const struct ring *ring, struct ring_cut *cut);
+/* Events below write_pos (read after the cut) that were not settled at the cut, counted by walking. 0; -EAGAIN: the writer has overwritten what was
+ * to be walked; -EBADMSG: heads or positions that cannot be. */
+int ring_cut_count_pending(const struct ring *ring, const struct ring_cut *cut, uint64_t write_pos, uint64_t *pending);
+
 /* ---- ring_table.c ---- */
 
 struct ring_stat_desc;

@@ -5,11 +5,12 @@
 #include "ring_internal.h"
 #include "ring_order.h"
 
-#define CUT_TRIES 8
+#define CUT_TRIES 64
 
 static bool record_take(const struct ring *ring, uint64_t pos, const struct ring_head *head, struct ring_walk *walk, int count, uint32_t *key_used);
 static int refuse_head(struct ring *ring, uint64_t pos);
 static uint64_t walk_unpublished(const struct ring *ring, uint64_t write_pos, uint64_t event_count);
+static bool is_next(uint16_t seq16, uint64_t event_count);
 
 int ring_walk(struct ring *ring, uint64_t *pos, uint64_t end_pos, struct ring_walk *walk)
 {
@@ -92,17 +93,31 @@ int ring_record_parts(const struct ring *ring, uint64_t pos, uint32_t len, struc
 
 uint64_t ring_committed_events(const struct ring *ring)
 {
+    uint64_t write_pos, committed;
+
+    if (ring_committed_read(ring, &write_pos, &committed) == 0)
+        return committed;
+    return order_observe(&ring->producer->hot.event_count); /* too lively for a cut: true within a batch */
+}
+
+/* The two words are one line, so both are seen twice unchanged even while the writer is at full speed; then they were so at one instant. What lies
+ * behind write_pos may have gone on since, but not by half a lap. */
+int ring_committed_read(const struct ring *ring, uint64_t *write_pos, uint64_t *committed)
+{
     const struct ring_producer *producer = ring->producer;
-    uint64_t write_pos, event_count, ahead;
 
     for (int tries = 0; tries < CUT_TRIES; tries++) {
-        write_pos = order_observe(&producer->hot.write_pos);
-        event_count = order_observe(&producer->hot.event_count);
-        ahead = walk_unpublished(ring, write_pos, event_count);
-        if (order_tap_check(&producer->hot.write_pos) == write_pos)
-            return event_count - ahead;
+        uint64_t pos = order_observe(&producer->hot.write_pos), count = order_observe(&producer->hot.event_count);
+        if (order_observe(&producer->hot.write_pos) != pos || order_observe(&producer->hot.event_count) != count)
+            continue;
+        uint64_t ahead = walk_unpublished(ring, pos, count);
+        if (order_tap_check(&producer->hot.write_pos) - pos > ring->capacity / 2)
+            continue;
+        *write_pos = pos;
+        *committed = count - ahead;
+        return 0;
     }
-    return order_observe(&producer->hot.event_count); /* too lively for a cut: true within a batch */
+    return -EAGAIN;
 }
 
 /* A head's key and time into the walk; false: the key buffer is full. */
@@ -130,25 +145,26 @@ static int refuse_head(struct ring *ring, uint64_t pos)
     return -EBADMSG;
 }
 
-/* How many events the writer has counted but not published: heads in sequence from write_pos up to the one with the count's own number. */
+/* How many events the writer has counted but not published: their heads follow write_pos, in sequence up to the count's own number. A first head with
+ * the number after it is an event that is being written, or was when its writer died: not counted. */
 static uint64_t walk_unpublished(const struct ring *ring, uint64_t write_pos, uint64_t event_count)
 {
-    uint64_t pos = write_pos, end_pos = write_pos + ring->capacity;
-    uint16_t last = (uint16_t)(event_count - 1), seq16 = 0;
+    uint64_t pos = write_pos, end_pos = write_pos + ring->capacity, ahead = 0;
     struct ring_head head;
 
-    for (uint64_t ahead = 0; ahead < event_count && ahead <= UINT16_MAX;) {
+    for (uint64_t walked = 0; !ahead || walked < ahead;) {
         if (pos == end_pos || ring_head_read(ring, pos, end_pos, &head) != 0)
             return 0;
         pos += ring_align16(head.len);
         if (head.kind != RING_KIND_DATA)
             continue;
-        if (ahead > 0 && head.seq16 != (uint16_t)(seq16 + 1))
+        if (walked == 0)
+            ahead = (uint16_t)(event_count - head.seq16);
+        if (ahead == 0 || ahead > event_count || !is_next(head.seq16, event_count - ahead + walked))
             return 0;
-        seq16 = head.seq16;
-        ahead++;
-        if (seq16 == last)
-            return ahead;
+        walked++;
     }
-    return 0;
+    return ahead;
 }
+
+static bool is_next(uint16_t seq16, uint64_t event_count) { return seq16 == (uint16_t)event_count; }
