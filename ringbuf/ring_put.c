@@ -44,10 +44,19 @@ WIDE INLINE void copy_wide(uint8_t *to, const uint8_t *from, size_t len)
     }
     word32 last = *(const word32 *)(from + len - 32);
     word32 *to_last = (word32 *)(to + len - 32);
-    for (; len > 64; len -= 64, from += 64, to += 64) {
+    for (; len > 128; len -= 128, from += 128, to += 128) {
+        word32 a = *(const word32 *)from, b = *(const word32 *)(from + 32);
+        word32 c = *(const word32 *)(from + 64), d = *(const word32 *)(from + 96);
+        *(word32 *)to = a;
+        *(word32 *)(to + 32) = b;
+        *(word32 *)(to + 64) = c;
+        *(word32 *)(to + 96) = d;
+    }
+    if (len > 64) {
         word32 a = *(const word32 *)from, b = *(const word32 *)(from + 32);
         *(word32 *)to = a;
         *(word32 *)(to + 32) = b;
+        from += 64, to += 64, len -= 64;
     }
     if (len > 32)
         *(word32 *)to = *(const word32 *)from;
