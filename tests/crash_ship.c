@@ -1,5 +1,6 @@
 /* Producers and shipper are killed at random instants while events flow into a real hub: what a call had committed must have arrived, in order per producer and key.
  * The witness is the producer's own memory of what returned from commit, and what the hub stored: nobody's counters.
+ * Beside it the ledger must close after each kill of a shipper, under load, and at the end.
  * usage: crash_ship [KILLS [SEED]] */
 #include "tests/ship_rig.h"
 
@@ -141,9 +142,28 @@ static int store_check(const struct ship_rig *rig)
     return missing > 0 || faults > 0 || committed == 0;
 }
 
+/* True if the ledger closes; a ring too busy for a cut is looked at again, a few times. */
+static bool audit(const struct ship_rig *rig, const char *when)
+{
+    enum { TRIES = 20, NOBODY_CAN_TELL = 3 };
+    char command[800];
+    int status = 0;
+    snprintf(command, sizeof command, "%.500s/ehring-stat --rings %.60s/r --audit >%.60s/audit.log 2>&1", rig->build, rig->dir, rig->dir);
+    for (int i = 0; i < TRIES; i++, rig_pause_ms(20)) {
+        status = system(command);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != NOBODY_CAN_TELL)
+            break;
+    }
+    if (status == 0)
+        return true;
+    fprintf(stderr, "%s: the audit ends with status %x\n", when, (unsigned)status);
+    rig_show_log(rig, "audit");
+    return false;
+}
+
 int main(int argc, char **argv)
 {
-    int kills = argc > 1 ? atoi(argv[1]) : 200, killed_shippers = 0, life[SLOTS] = {0};
+    int kills = argc > 1 ? atoi(argv[1]) : 200, killed_shippers = 0, life[SLOTS] = {0}, status = 0;
     uint32_t seed = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : (uint32_t)rig_now_ms();
     pid_t producer[SLOTS];
     struct ship_rig rig;
@@ -161,6 +181,10 @@ int main(int argc, char **argv)
         if (random_next(3) == 0) {
             rig_end(&rig.shipper, SIGKILL);
             killed_shippers++;
+            if (!audit(&rig, "shipper killed")) {
+                status = 1;
+                break;
+            }
             if (random_next(2))
                 rig_pause_ms(random_next(50));
             shipper_start(&rig);
@@ -174,7 +198,10 @@ int main(int argc, char **argv)
     }
     for (int slot = 0; slot < SLOTS; slot++)
         rig_end(&producer[slot], SIGKILL);
-    int status = 0;
+    if (!audit(&rig, "all producers killed"))
+        status = 1;
+    if (rig.shipper == 0) /* it was audited dead, and did not close */
+        shipper_start(&rig);
     if (!rig_wait_drained(&rig, "crash", 60000)) {
         fprintf(stderr, "%d rings are not drained\n", rig_ring_count(&rig, "crash"));
         rig_show_log(&rig, "shipper");
@@ -185,6 +212,8 @@ int main(int argc, char **argv)
         rig_show_log(&rig, "shipper");
         status = 1;
     }
+    if (!audit(&rig, "all drained"))
+        status = 1;
     rig_end(&rig.hub, SIGTERM);
     status |= store_check(&rig);
     printf("crash_ship: %d of %d kills hit the shipper\n", killed_shippers, kills);
