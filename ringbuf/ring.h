@@ -160,7 +160,8 @@ int ring_lanes_begin(struct ring *ring, uint32_t lane_count);
 uint32_t ring_partition_count(const struct ring *ring);
 void ring_set_partition_count(struct ring *ring, uint32_t partition_count);
 uint64_t ring_done_max(const struct ring *ring);   /* the largest done_pos of all domains */
-void ring_done_clear(struct ring *ring);           /* only when the stored partitions are gone: what follows may be repeated */
+/* Only when the stored partitions are gone: what was accepted ahead of the gate is pending again and counted as maybe_duplicate. No worker holds the ring. */
+void ring_done_clear(struct ring *ring);
 void ring_set_event_bytes_max(struct ring *ring, uint32_t event_bytes_max);
 
 /* ---- lane: one worker's place in one ring ---- */

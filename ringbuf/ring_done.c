@@ -13,6 +13,7 @@ static_assert(offsetof(struct ring_settled, maybe_duplicate_events) == offsetof(
 
 static void settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos, const struct ring_settled *settled);
 static int redo_finish(struct ring_shipper *shipper, struct ring_lane_words *words, uint64_t write_pos, uint64_t capacity);
+static void accepted_take_back(struct ring *ring, uint64_t events);
 static int check_positions(const struct ring *ring, uint64_t gate_pos, uint64_t write_pos);
 static void counts_copy(struct ring_lane_counts *to, const struct ring_lane_counts *from);
 static bool is_within(uint64_t pos, uint64_t write_pos);
@@ -70,8 +71,24 @@ uint64_t ring_done_max(const struct ring *ring)
 
 void ring_done_clear(struct ring *ring)
 {
+    int64_t before = ring_count_pending(ring);
     for (uint32_t i = 0; i < RING_DOMAINS_MAX; i++)
         order_none_store64(&ring->shipper->done_pos[i], 0);
+    int64_t after = ring_count_pending(ring);
+    if (before >= 0 && after > before)
+        accepted_take_back(ring, (uint64_t)(after - before));
+}
+
+/* What was accepted ahead of the gate is pending again: it leaves `accepted`, or the ledger would have it twice, and may be a duplicate. */
+static void accepted_take_back(struct ring *ring, uint64_t events)
+{
+    for (uint32_t i = 0; i < RING_LANES_MAX && events > 0; i++) {
+        struct ring_lane lane = {.ring = ring, .index = i};
+        uint64_t accepted = order_none_load64(&ring->shipper->lane[i].counts.accepted_events), taken = accepted < events ? accepted : events;
+        if (taken > 0)
+            ring_lane_count(&lane, &(struct ring_settled){.accepted_events = 0 - taken, .maybe_duplicate_events = taken});
+        events -= taken;
+    }
 }
 
 void ring_set_event_bytes_max(struct ring *ring, uint32_t event_bytes_max)

@@ -81,6 +81,28 @@ Test(ring_done, pending_is_what_lies_above_the_gate_and_is_not_settled)
     rig_close(&rig);
 }
 
+Test(ring_done, clearing_makes_what_was_accepted_ahead_pending_again)
+{
+    struct ring_shape shape = {.flags = RING_FLAG_ROUTE_PARTITION, .payload_len = 4};
+    const struct ring_lane_counts *counts;
+    struct rig rig;
+
+    rig_open(&rig, 65536);
+    ring_set_partition_count(rig.ring, 8);
+    for (int i = 0; i < 20; i++) {
+        shape.route = (uint16_t)(i % 2);
+        cr_assert_eq(ring_writer_put(rig.writer, &shape, "1234"), 0);
+    }
+    ring_lane_settle(&rig.lane, RING_CLASS_COUNT + 1, ring_writer_pos(rig.writer), &(struct ring_settled){.accepted_events = 10});
+    cr_assert_eq(ring_count_pending(rig.ring), 10);
+    ring_done_clear(rig.ring);
+    counts = &shipper_of(&rig)->lane[rig.lane.index].counts;
+    cr_assert_eq(ring_count_pending(rig.ring), 20);
+    cr_assert_eq(order_none_load64(&counts->accepted_events), 0, "committed = accepted + pending");
+    cr_assert_eq(order_none_load64(&counts->maybe_duplicate_events), 10);
+    rig_close(&rig);
+}
+
 Test(ring_done, a_start_refuses_positions_that_cannot_be)
 {
     struct rig rig;
