@@ -8,6 +8,7 @@
 
 #include "ring_rig.h"
 #include "ringbuf/ring_internal.h"
+#include "ringbuf/ring_ledger.h"
 
 #define PAYLOAD_MAX 900u
 #define ARRAY_MAX 7u
@@ -235,7 +236,9 @@ static void settle_and_kill_blindly(struct rig *rig, uint32_t domain, uint64_t d
 static void check_after_kill(struct rig *rig, uint32_t domain, uint64_t old_done_pos, uint64_t done_pos, uint64_t old_accepted)
 {
     const struct ring_lane_counts *counts = &ring_shipper(rig->ring)->lane[0].counts;
+    struct ring_ledger ledger;
 
+    RIG_NEED(ring_ledger_of_ring(rig->ring, &ledger, NULL) == 0 && ring_ledger_difference(&ledger) == 0); /* as the kill left it */
     RIG_NEED(ring_lanes_begin(rig->ring, 1) == 0);
     ring_lane_open(&rig->lane, rig->ring, 0);
     uint64_t now = accepted(rig->ring), pos = ring_done_pos(rig->ring, domain);
@@ -243,6 +246,7 @@ static void check_after_kill(struct rig *rig, uint32_t domain, uint64_t old_done
     RIG_NEED(order_none_load64(&counts->accepted_bytes) == 8 * now);
     RIG_NEED(order_none_load32(&ring_shipper(rig->ring)->lane[0].redo.state) == RING_REDO_EMPTY);
     RIG_NEED(ring_committed_events(rig->ring) == now + (uint64_t)pending(rig->ring));
+    RIG_NEED(ledger.accepted_events == now && ledger.pending_events == (uint64_t)pending(rig->ring));
 }
 
 static long kill_shipper(uint64_t *random)
