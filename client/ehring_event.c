@@ -120,10 +120,12 @@ int event_key(const char *key, size_t key_len, struct ring_shape *shape)
 /* Nothing but data: one question instead of a dozen, for arrays of small events. */
 static inline bool is_plain(const struct ehring_event *event)
 {
-    uintptr_t pointers = (uintptr_t)event->key | (uintptr_t)event->partition_id | (uintptr_t)event->content_type | (uintptr_t)event->message_id |
-                         (uintptr_t)event->correlation_id | (uintptr_t)event->schema_version | (uintptr_t)event->traceparent;
+    uintptr_t pointers = (uintptr_t)event->key | (uintptr_t)event->partition_id | (uintptr_t)event->content_type |
+                         (uintptr_t)event->message_id | (uintptr_t)event->correlation_id | (uintptr_t)event->schema_version |
+                         (uintptr_t)event->traceparent;
 
-    return (pointers | event->property_count | (uint64_t)event->time_ns | event->has_key_hash | event->reserved[0] | event->reserved[1]) == 0;
+    return (pointers | event->property_count | (uint64_t)event->time_ns | event->has_key_hash | event->reserved[0] | event->reserved[1]) ==
+           0;
 }
 
 static int shape_event(struct ehring *ring, const struct ehring_event *event, struct ring_shape *shape)

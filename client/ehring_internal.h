@@ -54,7 +54,6 @@ int handle_reserve(struct ehring *ring, const struct ring_shape *shape, struct h
 /* Sizes, puts, and counts a refusal. The way of every single send but the plainest. */
 int handle_put(struct ehring *ring, struct ring_shape *shape, const void *data, size_t len);
 
-
 /* ---- ehring_event.c ---- */
 
 /* Checks the key and stores it into the shape; key_len 0: up to the NUL. 0 or a code; nothing is counted. */

@@ -11,9 +11,9 @@
 extern "C" {
 #endif
 
-/* Sends `value`, printed without white space, with the options of `event` (its data and len are ignored; its content_type stays if there is one).
- * Allocates for the text. The handle's thread. As ehring_send_event(); EHRING_E_INVALID: value is NULL or cannot be printed.
- * The caller keeps both. cJSON holds numbers as double: integers beyond 2^53 lose digits before they come here. */
+/* Sends `value`, printed without white space, with the options of `event` (its data and len are ignored; its content_type stays if there is
+ * one). Allocates for the text. The handle's thread. As ehring_send_event(); EHRING_E_INVALID: value is NULL or cannot be printed. The
+ * caller keeps both. cJSON holds numbers as double: integers beyond 2^53 lose digits before they come here. */
 static inline int ehring_send_json_event(struct ehring *ring, const cJSON *value, const struct ehring_event *event)
 {
     struct ehring_event whole = *event;

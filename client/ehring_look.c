@@ -62,8 +62,8 @@ void ehring_identity_text(const struct ehring_identity *identity, char text[EHRI
 {
     const uint8_t *u = identity->ring_uuid;
 
-    snprintf(text, EHRING_IDENTITY_TEXT_BYTES, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x:%llu", u[0], u[1], u[2],
-             u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15], (unsigned long long)identity->pos);
+    snprintf(text, EHRING_IDENTITY_TEXT_BYTES, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x:%llu", u[0], u[1],
+             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15], (unsigned long long)identity->pos);
 }
 
 const char *ehring_path(const struct ehring *ring)

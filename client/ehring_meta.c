@@ -68,7 +68,8 @@ static int check_ascii(const char *text)
     return 0;
 }
 
-/* On the wire it is there twice, under the name of the standard and under that of the SDKs: RING_ENVELOPE_BYTES has room for one of this length. */
+/* On the wire it is there twice, under the name of the standard and under that of the SDKs: RING_ENVELOPE_BYTES has room for one of this
+ * length. */
 static int check_short(const char *text)
 {
     return text && strnlen(text, EHRING_TRACEPARENT_BYTES_MAX + 1) > EHRING_TRACEPARENT_BYTES_MAX ? EHRING_E_META_TOO_LARGE : 0;

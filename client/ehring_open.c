@@ -141,7 +141,8 @@ static int stream_path(const char *rings_dir, const char *stream, char *path)
     return 0;
 }
 
-/* As the shipper makes them: <rings> for its user alone, <rings>/<stream> for producers of the group, who may remove only what is theirs. */
+/* As the shipper makes them: <rings> for its user alone, <rings>/<stream> for producers of the group, who may remove only what is theirs.
+ */
 static int make_dirs(const char *rings_dir, const char *stream_dir)
 {
     int err = make_dir(rings_dir, 0755);

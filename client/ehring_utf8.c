@@ -44,7 +44,8 @@ static size_t ascii_prefix_len(const uint8_t *bytes, size_t len)
     return done;
 }
 
-/* Length of the sequence of two to four bytes at `bytes`, or -1: cut short, a stray continuation, overlong, a surrogate, or beyond U+10FFFF. */
+/* Length of the sequence of two to four bytes at `bytes`, or -1: cut short, a stray continuation, overlong, a surrogate, or beyond
+ * U+10FFFF. */
 static int sequence_len(const uint8_t *bytes, size_t len)
 {
     uint8_t lead = bytes[0];

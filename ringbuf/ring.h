@@ -14,14 +14,14 @@
 /* ---- why a file was refused ---- */
 
 enum ring_rung { /* the ladder of opening, lowest first */
-    RING_ABSENT,
-    RING_NOT_PERMITTED, /* type, links, owner, mode, or the kernel said no */
-    RING_TOO_SHORT,
-    RING_NOT_A_RING,
-    RING_UNPUBLISHED,
-    RING_WRONG_VERSION,
-    RING_INCONSISTENT,
-    RING_READY,
+                 RING_ABSENT,
+                 RING_NOT_PERMITTED, /* type, links, owner, mode, or the kernel said no */
+                 RING_TOO_SHORT,
+                 RING_NOT_A_RING,
+                 RING_UNPUBLISHED,
+                 RING_WRONG_VERSION,
+                 RING_INCONSISTENT,
+                 RING_READY,
 };
 
 struct ring_refusal {
@@ -34,14 +34,15 @@ struct ring_refusal {
 struct ring_writer;
 
 struct ring_writer_options {
-    const char *stream_dir;  /* <rings>/<stream>, must exist */
-    const char *name;        /* of [A-Za-z0-9._-], at most RING_NAME_BYTES - 1; NULL: the program's name */
-    uint64_t capacity;       /* bytes, rounded up to a power of two; 0: 8 MiB */
-    bool times_all;          /* every event carries a time */
+    const char *stream_dir; /* <rings>/<stream>, must exist */
+    const char *name;       /* of [A-Za-z0-9._-], at most RING_NAME_BYTES - 1; NULL: the program's name */
+    uint64_t capacity;      /* bytes, rounded up to a power of two; 0: 8 MiB */
+    bool times_all;         /* every event carries a time */
 };
 
 /* Makes a ring file whole and locked under its final name. Any thread. 0, or -ENOENT/-EACCES (directory), -ENOSPC (text says wanted and
- * free, also for the memory cgroup), -EINVAL, -ENAMETOOLONG (bell path), … with `why` filled. The caller owns *out, ring_writer_close frees. */
+ * free, also for the memory cgroup), -EINVAL, -ENAMETOOLONG (bell path), … with `why` filled. The caller owns *out, ring_writer_close
+ * frees. */
 int ring_writer_open(const struct ring_writer_options *options, struct ring_writer **out, struct ring_refusal *why);
 
 /* Marks the ring closed, syncs it if it lies on a disk, unmaps it. NULL is fine. The file stays: the shipper drains and removes it.
@@ -51,13 +52,13 @@ void ring_writer_close(struct ring_writer *writer);
 /* What a record is to hold. All pointers are read during the call only. */
 struct ring_shape {
     const void *key;
-    uint32_t key_len;       /* at most RING_KEY_BYTES_MAX */
-    const void *meta;       /* TLVs, or NULL */
+    uint32_t key_len; /* at most RING_KEY_BYTES_MAX */
+    const void *meta; /* TLVs, or NULL */
     uint32_t meta_len;
     uint32_t payload_len;
     uint16_t route;
-    uint8_t flags;          /* enum ring_flag; TIME is added by the writer where the format wants it */
-    int64_t time_ns;        /* with RING_FLAG_TIME: 0 means now */
+    uint8_t flags;   /* enum ring_flag; TIME is added by the writer where the format wants it */
+    int64_t time_ns; /* with RING_FLAG_TIME: 0 means now */
 };
 
 /* Reserves room for one record and writes all but the payload. Wait-free, no system call but the clock once per stripe. One caller at a
@@ -78,7 +79,8 @@ void ring_writer_discard(struct ring_writer *writer);
 /* Reserve, copy, commit in one; the fast path for small events. Same errors as reserve. */
 int ring_writer_put(struct ring_writer *writer, const struct ring_shape *shape, const void *payload);
 
-/* The shortest way, for an event without key, meta and time that needs no thought. 0: done as by put; 1: not this way, nothing was done: put it. */
+/* The shortest way, for an event without key, meta and time that needs no thought. 0: done as by put; 1: not this way, nothing was done:
+ * put it. */
 int ring_writer_put_plain(struct ring_writer *writer, const void *payload, size_t len);
 
 /* Waits until a record of `shape` would fit or `deadline_ns` (CLOCK_MONOTONIC) has passed: 0 or -ETIMEDOUT. */
@@ -88,13 +90,15 @@ int ring_writer_wait_room(struct ring_writer *writer, const struct ring_shape *s
 int ring_writer_flush(struct ring_writer *writer, int64_t deadline_ns, uint64_t *left_bytes);
 
 uint64_t ring_writer_capacity(const struct ring_writer *writer);
-uint32_t ring_writer_record_max(const struct ring_writer *writer);     /* bytes, head included */
-uint32_t ring_writer_event_bytes_max(const struct ring_writer *writer); /* the stream's payload limit as the shipper last told, 0: unknown */
-bool ring_writer_alive(const struct ring_writer *writer);              /* false in a forked child */
+uint32_t ring_writer_record_max(const struct ring_writer *writer); /* bytes, head included */
+uint32_t
+ring_writer_event_bytes_max(const struct ring_writer *writer); /* the stream's payload limit as the shipper last told, 0: unknown */
+bool ring_writer_alive(const struct ring_writer *writer);      /* false in a forked child */
 const char *ring_writer_path(const struct ring_writer *writer);
-const uint8_t *ring_writer_uuid(const struct ring_writer *writer);     /* 16 bytes */
-uint64_t ring_writer_pos(const struct ring_writer *writer);            /* where the next record begins (before padding) */
-uint64_t ring_writer_last_pos(const struct ring_writer *writer);       /* where the last committed record begins: an event's identity; UINT64_MAX: none yet */
+const uint8_t *ring_writer_uuid(const struct ring_writer *writer); /* 16 bytes */
+uint64_t ring_writer_pos(const struct ring_writer *writer);        /* where the next record begins (before padding) */
+uint64_t ring_writer_last_pos(
+    const struct ring_writer *writer); /* where the last committed record begins: an event's identity; UINT64_MAX: none yet */
 void ring_writer_count_refused(struct ring_writer *writer, uint32_t reason); /* reason < RING_REFUSED_REASONS */
 
 struct ring_writer_stats {
@@ -129,7 +133,7 @@ void ring_close(struct ring *ring);
  * Check it after copying and before using. Any thread. */
 bool ring_faulted(const struct ring *ring);
 
-const char *ring_name(const struct ring *ring); /* the file's name */
+const char *ring_name(const struct ring *ring);                 /* the file's name */
 const struct ring_header *ring_header(const struct ring *ring); /* a private copy */
 uint64_t ring_capacity(const struct ring *ring);
 const struct ring_producer *ring_producer(const struct ring *ring); /* live, read-only */
@@ -159,8 +163,9 @@ int ring_lanes_begin(struct ring *ring, uint32_t lane_count);
 /* The partition count in force for done_pos, 0 if none yet. Setting another one clears done_pos of no domain: the caller has drained. */
 uint32_t ring_partition_count(const struct ring *ring);
 void ring_set_partition_count(struct ring *ring, uint32_t partition_count);
-uint64_t ring_done_max(const struct ring *ring);   /* the largest done_pos of all domains */
-/* Only when the stored partitions are gone: what was accepted ahead of the gate is pending again and counted as maybe_duplicate. No worker holds the ring. */
+uint64_t ring_done_max(const struct ring *ring); /* the largest done_pos of all domains */
+/* Only when the stored partitions are gone: what was accepted ahead of the gate is pending again and counted as maybe_duplicate. No worker
+ * holds the ring. */
 void ring_done_clear(struct ring *ring);
 void ring_set_event_bytes_max(struct ring *ring, uint32_t event_bytes_max);
 
@@ -169,16 +174,16 @@ void ring_set_event_bytes_max(struct ring *ring, uint32_t event_bytes_max);
 struct ring_lane { /* owned and used by one worker */
     struct ring *ring;
     uint32_t index;
-    uint64_t walk_pos;       /* heads below are walked */
+    uint64_t walk_pos; /* heads below are walked */
     uint64_t seen_write_pos;
 };
 
 /* One record as its head said when it was walked. */
 struct ring_record {
     uint64_t pos;
-    int64_t time_ns;      /* with RING_FLAG_TIME, else 0 */
-    const uint8_t *key;   /* in the walk's key buffer, valid until the next walk */
-    uint32_t len;         /* head to payload's end */
+    int64_t time_ns;    /* with RING_FLAG_TIME, else 0 */
+    const uint8_t *key; /* in the walk's key buffer, valid until the next walk */
+    uint32_t len;       /* head to payload's end */
     uint16_t key_len;
     uint16_t route;
     uint16_t seq16;
@@ -198,8 +203,8 @@ void ring_lane_open(struct ring_lane *lane, struct ring *ring, uint32_t index);
 int ring_lane_look(struct ring_lane *lane, uint64_t *write_pos);
 
 /* Walks heads from *pos up to `end_pos` (<= a write_pos that was looked at): fills walk->record with data records, passes pads and
- * discarded ones, moves *pos behind the last record taken or passed. Stops at RING_WALK_MAX records or when the key buffer is full. Returns the
- * count (0: *pos reached end_pos), or -EBADMSG: a head that cannot be (quarantined, pos named). */
+ * discarded ones, moves *pos behind the last record taken or passed. Stops at RING_WALK_MAX records or when the key buffer is full. Returns
+ * the count (0: *pos reached end_pos), or -EBADMSG: a head that cannot be (quarantined, pos named). */
 int ring_walk(struct ring *ring, uint64_t *pos, uint64_t end_pos, struct ring_walk *walk);
 
 /* Copies bytes of a record out. 0 or -EBADMSG if [pos, pos + len) is not within one lap or more than the ring. Calls nothing but memcpy. */
@@ -256,13 +261,14 @@ int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos);
  * follow write_pos tell by how much. Any thread. */
 uint64_t ring_committed_events(const struct ring *ring);
 
-/* Events of this ring from the gate on that nobody has settled, counted by walking. Slow; for tests and tools. -EBADMSG as ring_walk; -EAGAIN: the ring is
- * too busy. The cut is consistent; a full redo record is read as if applied. */
+/* Events of this ring from the gate on that nobody has settled, counted by walking. Slow; for tests and tools. -EBADMSG as ring_walk;
+ * -EAGAIN: the ring is too busy. The cut is consistent; a full redo record is read as if applied. */
 int64_t ring_count_pending(const struct ring *ring);
 
 /* ---- doorbell: the shipper's end ---- */
 
-/* Binds the stream's socket `<rings>/<stream>.bell` (an old one is replaced; the caller holds the stream's lock). A descriptor, or -errno. */
+/* Binds the stream's socket `<rings>/<stream>.bell` (an old one is replaced; the caller holds the stream's lock). A descriptor, or -errno.
+ */
 int ring_bell_open(const char *path);
 void ring_bell_drain(int fd);
 /* S1 for one ring: `number` is new for every sleep, 0: awake. */
@@ -278,7 +284,8 @@ struct ring_tap {
     uint64_t missed_bytes;
 };
 void ring_tap_open(struct ring_tap *tap, struct ring *ring); /* at the present write_pos */
-/* Copies the next record's payload (cut to `cap`). 1: one; 0: nothing new; -EOVERFLOW: overrun, moved on to the newest, counted in missed_bytes. */
+/* Copies the next record's payload (cut to `cap`). 1: one; 0: nothing new; -EOVERFLOW: overrun, moved on to the newest, counted in
+ * missed_bytes. */
 int ring_tap_next(struct ring_tap *tap, struct ring_record *record, void *payload, size_t cap, size_t *payload_len);
 
 #endif

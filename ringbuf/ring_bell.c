@@ -169,7 +169,8 @@ static bool gate_wait(struct ring_writer *writer, uint64_t gate_pos, int64_t dea
     if (until > deadline_ns)
         until = deadline_ns;
     at = (struct timespec){.tv_sec = until / INT64_C(1000000000), .tv_nsec = until % INT64_C(1000000000)};
-    (void)syscall(SYS_futex, (const uint32_t *)(const void *)gate, FUTEX_WAIT_BITSET, (uint32_t)gate_pos, &at, NULL, FUTEX_BITSET_MATCH_ANY);
+    (void)syscall(SYS_futex, (const uint32_t *)(const void *)gate, FUTEX_WAIT_BITSET, (uint32_t)gate_pos, &at, NULL,
+                  FUTEX_BITSET_MATCH_ANY);
     return true;
 }
 

@@ -54,7 +54,8 @@ int ring_create(const struct ring_writer_options *options, struct ring_created *
         goto out;
     out->geometry = ring_geometry_of(capacity);
     out->registered = register_membarrier();
-    if ((err = draft_fill(&draft, options, out, why)) != 0 || (err = draft_lock(&draft, why)) != 0 || (err = draft_publish(&draft, why)) != 0)
+    if ((err = draft_fill(&draft, options, out, why)) != 0 || (err = draft_lock(&draft, why)) != 0 ||
+        (err = draft_publish(&draft, why)) != 0)
         goto out;
 out:
     if (draft.dot_name[0])
@@ -75,10 +76,12 @@ static int draft_name(const struct ring_writer_options *options, struct draft *d
     int err;
 
     if (options->name && (strlen(options->name) >= RING_NAME_BYTES || options->name[0] == '\0'))
-        return ring_refuse(why, RING_ABSENT, -EINVAL, "ring name has %zu bytes instead of 1 to %u", strlen(options->name), RING_NAME_BYTES - 1);
+        return ring_refuse(why, RING_ABSENT, -EINVAL, "ring name has %zu bytes instead of 1 to %u", strlen(options->name),
+                           RING_NAME_BYTES - 1);
     clean_name(options->name ? options->name : program_invocation_short_name, draft->name);
     if (options->name && strcmp(options->name, draft->name) != 0)
-        return ring_refuse(why, RING_ABSENT, -EINVAL, "ring name \"%s\" is not made of A-Z a-z 0-9 . _ - or begins with a dot", options->name);
+        return ring_refuse(why, RING_ABSENT, -EINVAL, "ring name \"%s\" is not made of A-Z a-z 0-9 . _ - or begins with a dot",
+                           options->name);
     if ((err = make_uuid(uuid, text)) != 0)
         return ring_refuse(why, RING_ABSENT, err, "no random bytes for the ring's uuid: %s", strerrordesc_np(-err));
     snprintf(draft->file_name, sizeof(draft->file_name), "%s.%d.%s.ring", draft->name, (int)getpid(), text);
@@ -98,8 +101,8 @@ static int draft_paths(const struct ring_writer_options *options, struct draft *
                            sizeof(out->path));
     len = snprintf(out->bell_path, sizeof(out->bell_path), "%s.bell", draft->dir);
     if (len < 0 || (size_t)len >= sizeof(out->bell_path))
-        return ring_refuse(why, RING_ABSENT, -ENAMETOOLONG, "doorbell %.100s….bell has %d bytes, a socket's path at most %u", draft->dir, len,
-                           RING_BELL_PATH_BYTES - 1);
+        return ring_refuse(why, RING_ABSENT, -ENAMETOOLONG, "doorbell %.100s….bell has %d bytes, a socket's path at most %u", draft->dir,
+                           len, RING_BELL_PATH_BYTES - 1);
     if (strlen(strrchr(draft->dir, '/') + 1) >= RING_NAME_BYTES)
         return ring_refuse(why, RING_ABSENT, -ENAMETOOLONG, "stream name %.80s… has more than %u bytes", strrchr(draft->dir, '/') + 1,
                            RING_NAME_BYTES - 1);
@@ -126,7 +129,8 @@ static int draft_open(struct draft *draft, struct ring_refusal *why)
     if (draft->fd < 0)
         return ring_refuse(why, RING_NOT_PERMITTED, -errno, "cannot make a file in %.120s: %s", draft->dir, strerrordesc_np(errno));
     if (fchmod(draft->fd, FILE_MODE) != 0)
-        return ring_refuse(why, RING_NOT_PERMITTED, -errno, "cannot set the mode of a file in %.120s: %s", draft->dir, strerrordesc_np(errno));
+        return ring_refuse(why, RING_NOT_PERMITTED, -errno, "cannot set the mode of a file in %.120s: %s", draft->dir,
+                           strerrordesc_np(errno));
     return 0;
 }
 
@@ -243,7 +247,8 @@ static void clean_name(const char *from, char to[RING_NAME_BYTES])
 
     for (; from[len] && len < RING_NAME_BYTES - 1; len++) {
         char c = from[len];
-        bool fine = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || (c == '.' && len > 0);
+        bool fine =
+            (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || (c == '.' && len > 0);
         to[len] = fine ? c : '_';
     }
     if (len == 0)
@@ -254,7 +259,8 @@ static void clean_name(const char *from, char to[RING_NAME_BYTES])
 static int capacity_of(uint64_t wanted, uint64_t *capacity, struct ring_refusal *why)
 {
     if (wanted > RING_CAPACITY_MAX)
-        return ring_refuse(why, RING_ABSENT, -EINVAL, "capacity %llu exceeds %llu", (unsigned long long)wanted, (unsigned long long)RING_CAPACITY_MAX);
+        return ring_refuse(why, RING_ABSENT, -EINVAL, "capacity %llu exceeds %llu", (unsigned long long)wanted,
+                           (unsigned long long)RING_CAPACITY_MAX);
     *capacity = wanted ? RING_CAPACITY_MIN : CAPACITY_DEFAULT;
     while (*capacity < wanted)
         *capacity *= 2;

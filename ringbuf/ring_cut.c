@@ -1,4 +1,5 @@
-/* What of a ring was settled at one instant, and what was pending then, counted by walking: the independent halves of the ledger. Writes nothing. */
+/* What of a ring was settled at one instant, and what was pending then, counted by walking: the independent halves of the ledger. Writes
+ * nothing. */
 #include <errno.h>
 #include <string.h>
 
@@ -41,8 +42,8 @@ int64_t ring_count_pending(const struct ring *ring)
     return err ? err : (int64_t)pending;
 }
 
-/* R2. Counts and positions only grow and each settlement changes a count, so words that were the same twice stood so together at the instant between the
- * two looks: whatever a worker was about, its redo record says which of them to believe. */
+/* R2. Counts and positions only grow and each settlement changes a count, so words that were the same twice stood so together at the
+ * instant between the two looks: whatever a worker was about, its redo record says which of them to believe. */
 int ring_cut_take(const struct ring *ring, struct ring_cut *cut)
 {
     struct look first, second;

@@ -9,7 +9,8 @@
 #define COUNT_WORDS 6u
 static_assert(sizeof(struct ring_lane_counts) == COUNT_WORDS * sizeof(uint64_t), "counts are words");
 static_assert(sizeof(struct ring_settled) == COUNT_WORDS * sizeof(uint64_t), "one word for one word");
-static_assert(offsetof(struct ring_settled, maybe_duplicate_events) == offsetof(struct ring_lane_counts, maybe_duplicate_events), "same order");
+static_assert(offsetof(struct ring_settled, maybe_duplicate_events) == offsetof(struct ring_lane_counts, maybe_duplicate_events),
+              "same order");
 
 static void settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos, const struct ring_settled *settled);
 static int redo_finish(struct ring_shipper *shipper, struct ring_lane_words *words, uint64_t write_pos, uint64_t capacity);
@@ -84,7 +85,8 @@ static void accepted_take_back(struct ring *ring, uint64_t events)
 {
     for (uint32_t i = 0; i < RING_LANES_MAX && events > 0; i++) {
         struct ring_lane lane = {.ring = ring, .index = i};
-        uint64_t accepted = order_none_load64(&ring->shipper->lane[i].counts.accepted_events), taken = accepted < events ? accepted : events;
+        uint64_t accepted = order_none_load64(&ring->shipper->lane[i].counts.accepted_events),
+                 taken = accepted < events ? accepted : events;
         if (taken > 0)
             ring_lane_count(&lane, &(struct ring_settled){.accepted_events = 0 - taken, .maybe_duplicate_events = taken});
         events -= taken;

@@ -94,12 +94,15 @@ int ring_open(int dir_fd, const char *file_name, enum ring_access access, struct
     err = read_header(fd, file_name, file_len, &ring->header, why);
     if (err)
         goto out;
-    geometry = (struct ring_geometry){.file_len = file_len, .producer_off = ring->header.producer_off, .shipper_off = ring->header.shipper_off,
-                                      .data_off = ring->header.data_off, .capacity = ring->header.capacity};
+    geometry = (struct ring_geometry){.file_len = file_len,
+                                      .producer_off = ring->header.producer_off,
+                                      .shipper_off = ring->header.shipper_off,
+                                      .data_off = ring->header.data_off,
+                                      .capacity = ring->header.capacity};
     err = ring_map(fd, &geometry, access == RING_ACCESS_SHIPPER ? RING_SIDE_SHIPPER : RING_SIDE_VIEW, &ring->map);
     if (err) {
-        ring_refuse(why, RING_NOT_PERMITTED, err, "ring %.100s: cannot map %llu bytes: %s (the limit of mappings is vm.max_map_count)", file_name,
-                    (unsigned long long)file_len, strerrordesc_np(-err));
+        ring_refuse(why, RING_NOT_PERMITTED, err, "ring %.100s: cannot map %llu bytes: %s (the limit of mappings is vm.max_map_count)",
+                    file_name, (unsigned long long)file_len, strerrordesc_np(-err));
         goto out;
     }
     ring->map_len = file_len;
@@ -140,12 +143,30 @@ void ring_close(struct ring *ring)
     free(ring);
 }
 
-bool ring_faulted(const struct ring *ring) { return ring->guard && ring_guard_faulted(ring->guard); }
-const char *ring_name(const struct ring *ring) { return ring->name; }
-const struct ring_header *ring_header(const struct ring *ring) { return &ring->header; }
-uint64_t ring_capacity(const struct ring *ring) { return ring->capacity; }
-const struct ring_producer *ring_producer(const struct ring *ring) { return ring->producer; }
-const struct ring_shipper *ring_shipper(const struct ring *ring) { return ring->shipper; }
+bool ring_faulted(const struct ring *ring)
+{
+    return ring->guard && ring_guard_faulted(ring->guard);
+}
+const char *ring_name(const struct ring *ring)
+{
+    return ring->name;
+}
+const struct ring_header *ring_header(const struct ring *ring)
+{
+    return &ring->header;
+}
+uint64_t ring_capacity(const struct ring *ring)
+{
+    return ring->capacity;
+}
+const struct ring_producer *ring_producer(const struct ring *ring)
+{
+    return ring->producer;
+}
+const struct ring_shipper *ring_shipper(const struct ring *ring)
+{
+    return ring->shipper;
+}
 
 int ring_is_orphan(int dir_fd, const char *file_name)
 {
@@ -165,7 +186,8 @@ bool ring_is_this_boot(const struct ring *ring)
     uint8_t now[16];
 
     ring_boot_id(now);
-    if (is_zero(now) || is_zero(ring->header.boot_id)) /* no /proc: what lies in memory did not outlive a boot, of a disk nothing is known */
+    if (is_zero(now) ||
+        is_zero(ring->header.boot_id)) /* no /proc: what lies in memory did not outlive a boot, of a disk nothing is known */
         return ring->in_memory;
     return memcmp(now, ring->header.boot_id, sizeof(now)) == 0;
 }
@@ -255,8 +277,8 @@ static int refuse_open(int dir_fd, const char *file_name, int err, struct ring_r
         return ring_refuse(why, RING_NOT_PERMITTED, err, "ring %.100s is a symbolic link", file_name);
     if (err == -EACCES && fstatat(dir_fd, file_name, &stat, AT_SYMLINK_NOFOLLOW) == 0)
         return ring_refuse(why, RING_NOT_PERMITTED, err,
-                           "ring %.60s is owned by uid %u and not open to uid %u: add a default ACL u:%u:rw to the stream's directory", file_name,
-                           (unsigned)stat.st_uid, (unsigned)geteuid(), (unsigned)geteuid());
+                           "ring %.60s is owned by uid %u and not open to uid %u: add a default ACL u:%u:rw to the stream's directory",
+                           file_name, (unsigned)stat.st_uid, (unsigned)geteuid(), (unsigned)geteuid());
     return ring_refuse(why, RING_NOT_PERMITTED, err, "ring %.100s: cannot open: %s", file_name, strerrordesc_np(-err));
 }
 
@@ -271,7 +293,8 @@ static int check_file(int fd, const char *file_name, uint64_t *file_len, struct 
     if (stat.st_nlink == 0)
         return ring_refuse(why, RING_ABSENT, -ENOENT, "ring %.100s was removed", file_name);
     if (stat.st_nlink != 1)
-        return ring_refuse(why, RING_NOT_PERMITTED, -EPERM, "ring %.100s has %lu names instead of 1", file_name, (unsigned long)stat.st_nlink);
+        return ring_refuse(why, RING_NOT_PERMITTED, -EPERM, "ring %.100s has %lu names instead of 1", file_name,
+                           (unsigned long)stat.st_nlink);
     if (stat.st_mode & S_IWOTH)
         return ring_refuse(why, RING_NOT_PERMITTED, -EPERM, "ring %.100s has mode %04o: anybody may write it, chmod o-w", file_name,
                            (unsigned)(stat.st_mode & 07777));
@@ -279,15 +302,16 @@ static int check_file(int fd, const char *file_name, uint64_t *file_len, struct 
     return 0;
 }
 
-/* By pread, not through a mapping: a file that shrinks meanwhile is an error and no signal. The version first: what it stands for is older. */
+/* By pread, not through a mapping: a file that shrinks meanwhile is an error and no signal. The version first: what it stands for is older.
+ */
 static int read_header(int fd, const char *file_name, uint64_t file_len, struct ring_header *header, struct ring_refusal *why)
 {
     const char *wrong;
     uint32_t version;
 
     if (file_len < sizeof(*header))
-        return ring_refuse(why, RING_TOO_SHORT, -EBADMSG, "ring %.100s has %llu bytes, a header has %zu", file_name, (unsigned long long)file_len,
-                           sizeof(*header));
+        return ring_refuse(why, RING_TOO_SHORT, -EBADMSG, "ring %.100s has %llu bytes, a header has %zu", file_name,
+                           (unsigned long long)file_len, sizeof(*header));
     if (read_at(fd, &header->version, sizeof(header->version), offsetof(struct ring_header, version)) != 0)
         return ring_refuse(why, RING_TOO_SHORT, -EBADMSG, "ring %.100s: its header cannot be read", file_name);
     version = order_load_version(&header->version);
@@ -299,8 +323,8 @@ static int read_header(int fd, const char *file_name, uint64_t file_len, struct 
     if (version == 0)
         return ring_refuse(why, RING_UNPUBLISHED, -EAGAIN, "ring %.100s is not published", file_name);
     if (version != RING_VERSION)
-        return ring_refuse(why, RING_WRONG_VERSION, -EPROTONOSUPPORT, "ring %.100s has version %u, this program reads %u", file_name, version,
-                           RING_VERSION);
+        return ring_refuse(why, RING_WRONG_VERSION, -EPROTONOSUPPORT, "ring %.100s has version %u, this program reads %u", file_name,
+                           version, RING_VERSION);
     wrong = inconsistency(header, (uint64_t)sysconf(_SC_PAGESIZE));
     if (wrong)
         return ring_refuse(why, RING_INCONSISTENT, -EBADMSG, "ring %.100s: its %s cannot be", file_name, wrong);
@@ -334,7 +358,8 @@ static const char *inconsistency(const struct ring_header *header, uint64_t page
         return "data's offset";
     if (header->file_len != header->data_off + capacity)
         return "file length";
-    if (header->stat_desc_len != sizeof(struct ring_stat_desc) || header->stat_off < sizeof(*header) || header->stat_off > header->producer_off ||
+    if (header->stat_desc_len != sizeof(struct ring_stat_desc) || header->stat_off < sizeof(*header) ||
+        header->stat_off > header->producer_off ||
         header->stat_count > (header->producer_off - header->stat_off) / sizeof(struct ring_stat_desc))
         return "table of counters";
     return NULL;
@@ -350,7 +375,10 @@ static int read_at(int fd, void *to, size_t len, off_t off)
     return got == (ssize_t)len ? 0 : -EIO;
 }
 
-static uint64_t round_up(uint64_t len, uint64_t unit) { return (len + unit - 1) / unit * unit; }
+static uint64_t round_up(uint64_t len, uint64_t unit)
+{
+    return (len + unit - 1) / unit * unit;
+}
 
 static bool is_zero(const uint8_t id[16])
 {

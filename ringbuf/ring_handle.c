@@ -52,12 +52,30 @@ void ring_writer_close(struct ring_writer *writer)
     writer_free(writer);
 }
 
-uint64_t ring_writer_capacity(const struct ring_writer *writer) { return writer->capacity; }
-uint32_t ring_writer_record_max(const struct ring_writer *writer) { return writer->record_max; }
-const char *ring_writer_path(const struct ring_writer *writer) { return writer->path; }
-const uint8_t *ring_writer_uuid(const struct ring_writer *writer) { return writer->uuid; }
-uint64_t ring_writer_pos(const struct ring_writer *writer) { return writer->pos; }
-uint64_t ring_writer_last_pos(const struct ring_writer *writer) { return writer->last_pos; }
+uint64_t ring_writer_capacity(const struct ring_writer *writer)
+{
+    return writer->capacity;
+}
+uint32_t ring_writer_record_max(const struct ring_writer *writer)
+{
+    return writer->record_max;
+}
+const char *ring_writer_path(const struct ring_writer *writer)
+{
+    return writer->path;
+}
+const uint8_t *ring_writer_uuid(const struct ring_writer *writer)
+{
+    return writer->uuid;
+}
+uint64_t ring_writer_pos(const struct ring_writer *writer)
+{
+    return writer->pos;
+}
+uint64_t ring_writer_last_pos(const struct ring_writer *writer)
+{
+    return writer->last_pos;
+}
 
 bool ring_writer_alive(const struct ring_writer *writer)
 {

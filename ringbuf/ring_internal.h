@@ -13,7 +13,7 @@
 #define RING_LIKELY(x) __builtin_expect(!!(x), 1)
 #define RING_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define RING_STRIPE_NONE UINT64_MAX
-#define RING_BELL_PATH_BYTES 108u /* what a socket address holds */
+#define RING_BELL_PATH_BYTES 108u         /* what a socket address holds */
 #define RING_SLICE_NS INT64_C(1000000000) /* a wait on the gate looks again after this: a shipper may be killed between store and wake */
 
 /* ---- ring_guard.c: the process's mappings of other people's files ---- */
@@ -61,10 +61,10 @@ struct ring {
     struct ring_guard *guard;
     enum ring_access access;
     bool in_memory;
-    uint64_t bell_base;                        /* added to the numbers of sleeps: the next shipper's begin beyond the last one's */
-    uint32_t lane_count;                       /* in force, set by ring_lanes_begin */
-    _Atomic uint32_t quarantine;               /* enum ring_quarantine, the first reason */
-    _Atomic uint64_t ack_pos[RING_LANES_MAX];  /* what the gate is made of: private, so that no peer can move it; the file's are a copy */
+    uint64_t bell_base;                       /* added to the numbers of sleeps: the next shipper's begin beyond the last one's */
+    uint32_t lane_count;                      /* in force, set by ring_lanes_begin */
+    _Atomic uint32_t quarantine;              /* enum ring_quarantine, the first reason */
+    _Atomic uint64_t ack_pos[RING_LANES_MAX]; /* what the gate is made of: private, so that no peer can move it; the file's are a copy */
     struct ring_header header;
     char name[NAME_MAX + 1];
 };
@@ -94,29 +94,29 @@ void ring_space_touch(uint8_t *data, uint64_t capacity, uint32_t page_len, bool 
 
 /* Lies in pages that a fork wipes: in a child all is zero, easy_end_pos too, so the short way finds out at no cost. */
 struct ring_writer {
-    uint64_t pos;           /* where the next record begins */
-    uint64_t easy_end_pos;  /* a record that ends here or before needs no thought: room, same lap, same stripe, same eighth */
+    uint64_t pos;          /* where the next record begins */
+    uint64_t easy_end_pos; /* a record that ends here or before needs no thought: room, same lap, same stripe, same eighth */
     uint64_t event_count;
     uint64_t mask;
-    uint64_t last_pos;      /* not beside event_count: the compiler would join the two stores, and the next event's load waits for the join */
+    uint64_t last_pos; /* not beside event_count: the compiler would join the two stores, and the next event's load waits for the join */
     uint8_t *data;
     struct ring_producer *producer;
     const struct ring_shipper *shipper;
-    uint64_t bell_seen;     /* the last `sleeping` seen: answered if not 0 */
-    uint8_t flags_always;   /* the four from here are looked at together: ring_put.c */
-    bool registered;        /* for membarrier: no fence before the look at `sleeping` */
-    bool wide;              /* the processor copies 32 bytes at a time */
-    bool open;              /* a reservation */
+    uint64_t bell_seen;   /* the last `sleeping` seen: answered if not 0 */
+    uint8_t flags_always; /* the four from here are looked at together: ring_put.c */
+    bool registered;      /* for membarrier: no fence before the look at `sleeping` */
+    bool wide;            /* the processor copies 32 bytes at a time */
+    bool open;            /* a reservation */
     bool on_disk;
-    uint32_t open_off;      /* the reservation's payload, its offset in the record */
-    uint32_t open_len;      /* and its reserved length */
+    uint32_t open_off; /* the reservation's payload, its offset in the record */
+    uint32_t open_len; /* and its reserved length */
     uint32_t record_max;
-    bool alive;             /* false: wiped; a fork is the only writer, so no atomic */
-    uint64_t quiet_pos;     /* all below is published; what follows may be too */
-    uint64_t gate_pos;      /* as last seen */
-    uint64_t timed_stripe;  /* the stripe whose first event has its time */
+    bool alive;            /* false: wiped; a fork is the only writer, so no atomic */
+    uint64_t quiet_pos;    /* all below is published; what follows may be too */
+    uint64_t gate_pos;     /* as last seen */
+    uint64_t timed_stripe; /* the stripe whose first event has its time */
     uint64_t capacity;
-    uint64_t grain;         /* easy_end_pos is never beyond a multiple of this: a stripe, or an eighth if that is smaller */
+    uint64_t grain; /* easy_end_pos is never beyond a multiple of this: a stripe, or an eighth if that is smaller */
     uint8_t *map;
     size_t map_len;
     uint8_t uuid[16];
@@ -127,8 +127,8 @@ struct ring_writer {
 /* Where a record of this shape would go from the writer's position: the pad before it and its length. 0 or -EMSGSIZE. */
 struct ring_place {
     uint64_t start_pos;
-    uint64_t len;    /* head to payload's end */
-    uint32_t off;    /* of the payload */
+    uint64_t len; /* head to payload's end */
+    uint32_t off; /* of the payload */
     uint8_t flags;
 };
 int ring_writer_place(const struct ring_writer *writer, const struct ring_shape *shape, struct ring_place *place);
@@ -159,13 +159,13 @@ int ring_committed_read(const struct ring *ring, uint64_t *write_pos, uint64_t *
 struct ring_cut {
     uint64_t gate_pos;
     uint64_t partition_count;
-    struct ring_settled settled;             /* the sum over the lanes */
-    uint64_t done_pos[RING_DOMAINS_MAX];     /* by domain; zero beyond the partitions in force */
+    struct ring_settled settled;         /* the sum over the lanes */
+    uint64_t done_pos[RING_DOMAINS_MAX]; /* by domain; zero beyond the partitions in force */
 };
 /* 0; -EAGAIN: the shipper settles too fast for a cut; -EBADMSG: a redo record that cannot be, or the file was cut. */
 int ring_cut_take(const struct ring *ring, struct ring_cut *cut);
-/* Events below write_pos (read after the cut) that were not settled at the cut, counted by walking. 0; -EAGAIN: the writer has overwritten what was
- * to be walked; -EBADMSG: heads or positions that cannot be. */
+/* Events below write_pos (read after the cut) that were not settled at the cut, counted by walking. 0; -EAGAIN: the writer has overwritten
+ * what was to be walked; -EBADMSG: heads or positions that cannot be. */
 int ring_cut_count_pending(const struct ring *ring, const struct ring_cut *cut, uint64_t write_pos, uint64_t *pending);
 
 /* ---- ring_table.c ---- */

@@ -49,8 +49,8 @@ void ring_lane_ack(struct ring_lane *lane, uint64_t read_pos, uint64_t ack_pos)
     assert(ack_pos - order_none_load64(&ring->ack_pos[lane->index]) <= ring->capacity); /* an ack never goes back */
     order_none_store64(&words->read_pos, read_pos);
     order_none_store64(&words->ack_pos, ack_pos);
-    order_store_ack(&ring->ack_pos[lane->index], ack_pos);                        /* A1 */
-    if (order_raise_gate(&ring->shipper->gate.gate_pos, least_ack(ring)))         /* A2, G1 */
+    order_store_ack(&ring->ack_pos[lane->index], ack_pos);                /* A1 */
+    if (order_raise_gate(&ring->shipper->gate.gate_pos, least_ack(ring))) /* A2, G1 */
         wake_waiter(ring);
 }
 

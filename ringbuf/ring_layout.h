@@ -37,23 +37,25 @@
 #define RING_VERSION 1u
 #define RING_RECORD_ALIGN 16u
 #define RING_LANES_MAX 16u
-#define RING_CLASS_COUNT 16u    /* domains of unkeyed events; partition p is domain RING_CLASS_COUNT + p */
+#define RING_CLASS_COUNT 16u /* domains of unkeyed events; partition p is domain RING_CLASS_COUNT + p */
 #define RING_DOMAINS_MAX 2048u
 #define RING_PARTITIONS_MAX (RING_DOMAINS_MAX - RING_CLASS_COUNT)
-#define RING_STRIPE_BYTES 65536u /* an unkeyed event's class is its stripe modulo RING_CLASS_COUNT; the first event of a stripe has a time */
+#define RING_STRIPE_BYTES                                                                                                                  \
+    65536u /* an unkeyed event's class is its stripe modulo RING_CLASS_COUNT; the first event of a stripe has a time */
 #define RING_CAPACITY_MIN (UINT64_C(64) << 10)
 #define RING_CAPACITY_MAX (UINT64_C(64) << 30)
-#define RING_RECORD_SHARE 8u     /* no record is larger than capacity / RING_RECORD_SHARE */
-#define RING_KEY_BYTES_MAX 512u  /* 128 characters of at most four bytes */
+#define RING_RECORD_SHARE 8u    /* no record is larger than capacity / RING_RECORD_SHARE */
+#define RING_KEY_BYTES_MAX 512u /* 128 characters of at most four bytes */
 #define RING_META_BYTES_MAX 65536u
 #define RING_NAME_BYTES 64u
 #define RING_REFUSED_REASONS 16u /* slots; their names are in the counters' table */
 #define RING_NOTES_MAX 64u
 /* An event fits a stream if payload + 2 * key + TLVs <= event_bytes_max, which the shipper sets to the link's max-message-size (or
- * batch_bytes_max) less this: room for what AMQP puts around one event in a batch of its own. The key is in the envelope and in the member. */
+ * batch_bytes_max) less this: room for what AMQP puts around one event in a batch of its own. The key is in the envelope and in the member.
+ */
 #define RING_ENVELOPE_BYTES 512u
 #define RING_EVENT_BYTES_MAX_UNTOLD ((1u << 20) - RING_ENVELOPE_BYTES) /* until a shipper tells */
-#define RING_LINE 128u           /* distance between words of different writers */
+#define RING_LINE 128u                                                 /* distance between words of different writers */
 
 enum ring_kind { RING_KIND_DATA = 1, RING_KIND_PAD = 2, RING_KIND_DISCARDED = 3 };
 
@@ -67,9 +69,9 @@ enum ring_flag {
 
 struct ring_head {
     uint32_t len;
-    uint16_t seq16;     /* event number of this ring, low 16 bits; the first event is 0 */
+    uint16_t seq16; /* event number of this ring, low 16 bits; the first event is 0 */
     uint16_t route;
-    uint32_t pos16;     /* pos / 16, low 32 bits */
+    uint32_t pos16; /* pos / 16, low 32 bits */
     uint8_t kind;
     uint8_t flags;
     uint16_t key_len;
@@ -89,14 +91,14 @@ enum ring_meta_tag {
     RING_META_PROPERTY = 6,       /* name and typed value */
 };
 enum ring_meta_type {
-    RING_TYPE_STRING = 1, /* UTF-8 */
-    RING_TYPE_BOOL = 2,   /* one byte, 0 or 1 */
-    RING_TYPE_INT = 3,    /* int64, 8 bytes */
-    RING_TYPE_UINT = 4,   /* uint64, 8 bytes */
-    RING_TYPE_DOUBLE = 5, /* IEEE 754 binary64, 8 bytes */
+    RING_TYPE_STRING = 1,    /* UTF-8 */
+    RING_TYPE_BOOL = 2,      /* one byte, 0 or 1 */
+    RING_TYPE_INT = 3,       /* int64, 8 bytes */
+    RING_TYPE_UINT = 4,      /* uint64, 8 bytes */
+    RING_TYPE_DOUBLE = 5,    /* IEEE 754 binary64, 8 bytes */
     RING_TYPE_TIMESTAMP = 6, /* ms since 1970, int64, 8 bytes */
     RING_TYPE_BINARY = 7,
-    RING_TYPE_UUID = 8,   /* 16 bytes */
+    RING_TYPE_UUID = 8, /* 16 bytes */
 };
 struct ring_tlv {
     uint8_t tag;
@@ -123,14 +125,14 @@ struct ring_header {
     uint64_t data_off;
     uint64_t capacity;
     uint32_t page_len;
-    uint32_t stat_off;        /* struct ring_stat_desc[stat_count], within the constants */
+    uint32_t stat_off; /* struct ring_stat_desc[stat_count], within the constants */
     uint32_t stat_count;
     uint32_t stat_desc_len;
     uint32_t flags;
     uint32_t pid;
     uint32_t uid;
     uint32_t reserved0;
-    int64_t created_ns;       /* CLOCK_REALTIME */
+    int64_t created_ns; /* CLOCK_REALTIME */
     uint8_t uuid[16];
     uint8_t boot_id[16];
     char name[RING_NAME_BYTES];   /* what the producer calls itself, NUL-terminated */
@@ -155,9 +157,9 @@ struct ring_producer {
     } hot;
     struct {
         _Atomic uint64_t refused[RING_REFUSED_REASONS]; /* calls refused, by reason: never committed */
-        _Atomic uint64_t synced_pos;  /* data below is on its disk */
+        _Atomic uint64_t synced_pos;                    /* data below is on its disk */
         _Atomic uint64_t bell_count;
-        _Atomic uint64_t wait_count;  /* waits for room */
+        _Atomic uint64_t wait_count; /* waits for room */
         _Atomic uint64_t reserved[13];
     } counters;
 };
@@ -169,7 +171,7 @@ static_assert(sizeof(struct ring_producer) == RING_LINE + 256, "producer");
 /* What an accepted (or dead-lettered) batch adds. Absolute values: storing a record twice changes nothing. */
 struct ring_lane_counts {
     _Atomic uint64_t accepted_events;
-    _Atomic uint64_t accepted_bytes;      /* payload bytes */
+    _Atomic uint64_t accepted_bytes; /* payload bytes */
     _Atomic uint64_t accepted_batches;
     _Atomic uint64_t dead_lettered_events;
     _Atomic uint64_t dropped_events;
@@ -219,21 +221,30 @@ enum ring_quarantine {
     RING_QUARANTINE_WRITE_POS_AHEAD = 2,
     RING_QUARANTINE_BAD_HEAD = 3,
     RING_QUARANTINE_BAD_META = 4,
-    RING_QUARANTINE_CHANGED = 5,    /* a record is not what it was when it was walked */
-    RING_QUARANTINE_TRUNCATED = 6,  /* SIGBUS: the file is shorter than its mapping */
-    RING_QUARANTINE_POSITIONS = 7,  /* gate, done or lane positions that cannot be */
+    RING_QUARANTINE_CHANGED = 5,   /* a record is not what it was when it was walked */
+    RING_QUARANTINE_TRUNCATED = 6, /* SIGBUS: the file is shorter than its mapping */
+    RING_QUARANTINE_POSITIONS = 7, /* gate, done or lane positions that cannot be */
 };
 
 struct ring_shipper {
-    struct { _Atomic uint64_t gate_pos; uint8_t pad[RING_LINE - 8]; } gate; /* raised by any worker, never lowered */
-    struct { _Atomic uint64_t number; uint8_t pad[RING_LINE - 8]; } sleeping; /* 0: awake */
-    struct { _Atomic uint32_t event_bytes_max; uint8_t pad[RING_LINE - 4]; } limit; /* see RING_ENVELOPE_BYTES; 0: not known yet */
-    struct { /* written by the shipper's main thread */
+    struct {
+        _Atomic uint64_t gate_pos;
+        uint8_t pad[RING_LINE - 8];
+    } gate; /* raised by any worker, never lowered */
+    struct {
+        _Atomic uint64_t number;
+        uint8_t pad[RING_LINE - 8];
+    } sleeping; /* 0: awake */
+    struct {
+        _Atomic uint32_t event_bytes_max;
+        uint8_t pad[RING_LINE - 4];
+    } limit;                              /* see RING_ENVELOPE_BYTES; 0: not known yet */
+    struct {                              /* written by the shipper's main thread */
         _Atomic uint32_t partition_count; /* in force for done_pos; 0: none yet */
         _Atomic uint32_t lane_count;
-        _Atomic uint32_t quarantine;      /* enum ring_quarantine */
+        _Atomic uint32_t quarantine; /* enum ring_quarantine */
         _Atomic uint32_t shipper_pid;
-        _Atomic uint64_t synced_pos;      /* data below was synced by the shipper at its stop */
+        _Atomic uint64_t synced_pos; /* data below was synced by the shipper at its stop */
         _Atomic uint64_t quarantine_pos;
         uint8_t pad[RING_LINE - 32];
     } control;
@@ -244,7 +255,7 @@ struct ring_shipper {
         struct ring_note note[RING_NOTES_MAX];
     } notes;
     struct ring_lane_words lane[RING_LANES_MAX];
-    _Atomic uint64_t done_pos[RING_DOMAINS_MAX]; /* at ring_done_slot(domain): written by the domain's worker */
+    _Atomic uint64_t done_pos[RING_DOMAINS_MAX];       /* at ring_done_slot(domain): written by the domain's worker */
     struct ring_hist commit_to_accept[RING_LANES_MAX]; /* written by the lane's worker */
 };
 static_assert(offsetof(struct ring_shipper, sleeping) == 1 * RING_LINE, "shipper");
@@ -260,8 +271,14 @@ static inline uint32_t ring_done_slot(uint32_t domain)
     return domain % 16u * (RING_DOMAINS_MAX / 16u) + domain / 16u;
 }
 
-static inline uint64_t ring_align16(uint64_t len) { return (len + 15u) & ~UINT64_C(15); }
-static inline uint32_t ring_align8(uint32_t len) { return (len + 7u) & ~UINT32_C(7); }
+static inline uint64_t ring_align16(uint64_t len)
+{
+    return (len + 15u) & ~UINT64_C(15);
+}
+static inline uint32_t ring_align8(uint32_t len)
+{
+    return (len + 7u) & ~UINT32_C(7);
+}
 
 /* Bytes before the payload: head, key, time, meta (meta_len without its own u32 length word). */
 static inline uint32_t ring_payload_off(uint32_t flags, uint32_t key_len, uint32_t meta_len)

@@ -31,7 +31,8 @@ static const struct ring_stat_desc *find(const struct ring_stat_view *view, cons
 
 int64_t ring_ledger_difference(const struct ring_ledger *ledger)
 {
-    return (int64_t)(ledger->committed_events - ledger->accepted_events - ledger->dead_lettered_events - ledger->dropped_events - ledger->pending_events);
+    return (int64_t)(ledger->committed_events - ledger->accepted_events - ledger->dead_lettered_events - ledger->dropped_events -
+                     ledger->pending_events);
 }
 
 void ring_ledger_add(struct ring_ledger *sum, const struct ring_ledger *more)
@@ -127,7 +128,8 @@ static int refuse(const struct ring *ring, int err, struct ring_refusal *why)
     if (err == -EAGAIN)
         return ring_refuse(why, RING_READY, err, "no consistent cut in %d tries: the ring is too busy, try again", CUT_TRIES);
     if (err == -ESTALE)
-        return ring_refuse(why, RING_READY, err, "of an earlier boot: what lies behind byte %llu was not synced, nobody can tell what it held",
+        return ring_refuse(why, RING_READY, err,
+                           "of an earlier boot: what lies behind byte %llu was not synced, nobody can tell what it held",
                            (unsigned long long)ring_synced_pos(ring));
     if (ring_faulted(ring))
         return ring_refuse(why, RING_TOO_SHORT, err, "the file was cut while it was read");
@@ -138,7 +140,8 @@ static int refuse(const struct ring *ring, int err, struct ring_refusal *why)
                        (unsigned long long)order_observe(&ring->producer->hot.write_pos));
 }
 
-/* Each word once, in the order of a redo (R2): twice the same is a cut, since every removal changes the number of rings. False: a line is *missing. */
+/* Each word once, in the order of a redo (R2): twice the same is a cut, since every removal changes the number of rings. False: a line is
+ * *missing. */
 static bool totals_look(const struct ring_stat_view *view, struct totals_look *look, const char **missing)
 {
     const struct ring_stat_desc *full = find(view, redo_prefix, "full"), *ring = find(view, redo_prefix, "ring");

@@ -99,7 +99,10 @@ static struct ring_note *note_at(struct ring_shipper *shipper, uint64_t index)
     return &shipper->notes.note[index % RING_NOTES_MAX];
 }
 
-static int64_t note_time(const struct ring_note *note) { return (int64_t)order_none_load64((const _Atomic uint64_t *)&note->time_ns); }
+static int64_t note_time(const struct ring_note *note)
+{
+    return (int64_t)order_none_load64((const _Atomic uint64_t *)&note->time_ns);
+}
 
 static void note_set_time(struct ring_note *note, int64_t time_ns)
 {

@@ -99,7 +99,10 @@ static inline uint32_t order_load_version(const _Atomic uint32_t *version)
 }
 
 /* T1: the writer enters a new eighth of the ring: its later stores come after; pairs with T2. */
-static inline void order_enter_eighth(void) { atomic_thread_fence(memory_order_release); }
+static inline void order_enter_eighth(void)
+{
+    atomic_thread_fence(memory_order_release);
+}
 
 /* T2: a tap has copied, now looks at write_pos to learn whether the copy is to be believed; pairs with T1. */
 static inline uint64_t order_tap_check(const _Atomic uint64_t *write_pos)
@@ -119,8 +122,14 @@ static inline void order_redo_store32(_Atomic uint32_t *word, uint32_t value)
     atomic_store_explicit(word, value, memory_order_release);
 }
 /* R2: pairs with R1. */
-static inline uint64_t order_redo_load64(const _Atomic uint64_t *word) { return atomic_load_explicit(word, memory_order_acquire); }
-static inline uint32_t order_redo_load32(const _Atomic uint32_t *word) { return atomic_load_explicit(word, memory_order_acquire); }
+static inline uint64_t order_redo_load64(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+static inline uint32_t order_redo_load32(const _Atomic uint32_t *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire);
+}
 
 /* Q1: a state word shared between threads of one process whose reader needs what was written before it; pairs with Q2. */
 static inline void order_flag_set(_Atomic uint32_t *flag, uint32_t value)
@@ -128,14 +137,20 @@ static inline void order_flag_set(_Atomic uint32_t *flag, uint32_t value)
     atomic_store_explicit(flag, value, memory_order_release);
 }
 /* Q2: pairs with Q1. */
-static inline uint32_t order_flag_get(const _Atomic uint32_t *flag) { return atomic_load_explicit(flag, memory_order_acquire); }
+static inline uint32_t order_flag_get(const _Atomic uint32_t *flag)
+{
+    return atomic_load_explicit(flag, memory_order_acquire);
+}
 
 /* Q1 and Q2 for a 64-bit word: a slot of the SIGBUS handler's table, whose length must be there before its address. */
 static inline void order_flag_set64(_Atomic uint64_t *flag, uint64_t value)
 {
     atomic_store_explicit(flag, value, memory_order_release);
 }
-static inline uint64_t order_flag_get64(const _Atomic uint64_t *flag) { return atomic_load_explicit(flag, memory_order_acquire); }
+static inline uint64_t order_flag_get64(const _Atomic uint64_t *flag)
+{
+    return atomic_load_explicit(flag, memory_order_acquire);
+}
 
 /* C1: the first of several threads gives a word its value; pairs with itself. True for the one that did. */
 static inline bool order_claim32(_Atomic uint32_t *word, uint32_t value)
@@ -151,7 +166,10 @@ static inline void order_move_notes(_Atomic uint64_t *index, uint64_t value)
     atomic_thread_fence(memory_order_release); /* what is written into freed slots comes after the move of the head */
 }
 /* N2: pairs with N1: first look at head and tail, and once more at the head when the notes were read. */
-static inline uint64_t order_load_notes(const _Atomic uint64_t *index) { return atomic_load_explicit(index, memory_order_acquire); }
+static inline uint64_t order_load_notes(const _Atomic uint64_t *index)
+{
+    return atomic_load_explicit(index, memory_order_acquire);
+}
 static inline uint64_t order_check_notes(const _Atomic uint64_t *head)
 {
     atomic_thread_fence(memory_order_acquire);
@@ -164,13 +182,28 @@ static inline uint32_t order_count_add(_Atomic uint32_t *count, int32_t delta)
 {
     return atomic_fetch_add_explicit(count, (uint32_t)delta, memory_order_seq_cst) + (uint32_t)delta;
 }
-static inline uint32_t order_count_load(const _Atomic uint32_t *count) { return atomic_load_explicit(count, memory_order_seq_cst); }
+static inline uint32_t order_count_load(const _Atomic uint32_t *count)
+{
+    return atomic_load_explicit(count, memory_order_seq_cst);
+}
 
 /* N: no order needed: a counter with one writer, or a word whose reader may be late. */
-static inline uint64_t order_none_load64(const _Atomic uint64_t *word) { return atomic_load_explicit(word, memory_order_relaxed); }
-static inline void order_none_store64(_Atomic uint64_t *word, uint64_t v) { atomic_store_explicit(word, v, memory_order_relaxed); }
-static inline uint32_t order_none_load32(const _Atomic uint32_t *word) { return atomic_load_explicit(word, memory_order_relaxed); }
-static inline void order_none_store32(_Atomic uint32_t *word, uint32_t v) { atomic_store_explicit(word, v, memory_order_relaxed); }
+static inline uint64_t order_none_load64(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+static inline void order_none_store64(_Atomic uint64_t *word, uint64_t v)
+{
+    atomic_store_explicit(word, v, memory_order_relaxed);
+}
+static inline uint32_t order_none_load32(const _Atomic uint32_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+static inline void order_none_store32(_Atomic uint32_t *word, uint32_t v)
+{
+    atomic_store_explicit(word, v, memory_order_relaxed);
+}
 static inline void order_none_add64(_Atomic uint64_t *word, uint64_t v) /* single writer: no locked instruction */
 {
     order_none_store64(word, order_none_load64(word) + v);

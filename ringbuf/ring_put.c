@@ -14,7 +14,8 @@
 
 /* The four bytes of a writer that is as usual, looked at in one comparison: no time for every event, registered, wide, no reservation. */
 #define AS_USUAL UINT32_C(0x00010100)
-static_assert(offsetof(struct ring_writer, flags_always) % 4 == 0 && offsetof(struct ring_writer, registered) == offsetof(struct ring_writer, flags_always) + 1 &&
+static_assert(offsetof(struct ring_writer, flags_always) % 4 == 0 &&
+                  offsetof(struct ring_writer, registered) == offsetof(struct ring_writer, flags_always) + 1 &&
                   offsetof(struct ring_writer, wide) == offsetof(struct ring_writer, flags_always) + 2 &&
                   offsetof(struct ring_writer, open) == offsetof(struct ring_writer, flags_always) + 3,
               "AS_USUAL");
@@ -34,7 +35,10 @@ static int put_large(struct ring_writer *writer, const struct ring_shape *shape,
 #if defined(__x86_64__)
 #define WIDE __attribute__((target("avx2")))
 
-bool ring_put_is_wide(void) { return __builtin_cpu_supports("avx2"); }
+bool ring_put_is_wide(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
 
 WIDE INLINE void copy_wide(uint8_t *to, const uint8_t *from, size_t len)
 {
@@ -94,7 +98,10 @@ WIDE int ring_writer_put_plain(struct ring_writer *writer, const void *payload, 
     return writer_publish(writer, end_pos, writer_advance(writer, pos, end_pos));
 }
 #else
-bool ring_put_is_wide(void) { return false; }
+bool ring_put_is_wide(void)
+{
+    return false;
+}
 
 int ring_writer_put_plain(struct ring_writer *writer, const void *payload, size_t len)
 {

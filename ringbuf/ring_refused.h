@@ -10,9 +10,9 @@
 #include "ring_layout.h"
 
 enum ring_refused {
-    RING_REFUSED_FULL = 0,              /* no room, the caller chose to fail at once */
-    RING_REFUSED_TIMED_OUT = 1,         /* no room until the caller's deadline */
-    RING_REFUSED_DROPPED_FULL = 2,      /* no room, the caller chose to drop and count */
+    RING_REFUSED_FULL = 0,         /* no room, the caller chose to fail at once */
+    RING_REFUSED_TIMED_OUT = 1,    /* no room until the caller's deadline */
+    RING_REFUSED_DROPPED_FULL = 2, /* no room, the caller chose to drop and count */
     RING_REFUSED_LARGER_THAN_STREAM = 3,
     RING_REFUSED_LARGER_THAN_RING = 4,
     RING_REFUSED_KEY_TOO_LONG = 5,
@@ -20,10 +20,10 @@ enum ring_refused {
     RING_REFUSED_KEY_AND_PARTITION = 7,
     RING_REFUSED_PARTITION_ID = 8,
     RING_REFUSED_PROPERTY = 9,
-    RING_REFUSED_TEXT_NOT_UTF8 = 10,    /* content type, message id and the like */
+    RING_REFUSED_TEXT_NOT_UTF8 = 10, /* content type, message id and the like */
     RING_REFUSED_META_TOO_LARGE = 11,
-    RING_REFUSED_INVALID = 12,          /* arguments that no event has */
-    RING_REFUSED_KNOWN = 13,            /* slots in use */
+    RING_REFUSED_INVALID = 12, /* arguments that no event has */
+    RING_REFUSED_KNOWN = 13,   /* slots in use */
 };
 static_assert(RING_REFUSED_KNOWN <= RING_REFUSED_REASONS, "slots");
 

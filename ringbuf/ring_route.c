@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 struct hash_words {
     uint32_t a, b, c;
 };

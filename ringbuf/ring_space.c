@@ -29,8 +29,8 @@ int ring_space_take(int fd, const char *dir, uint64_t len, bool in_memory, struc
     int err;
 
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < len) /* else SIGXFSZ */
-        return ring_refuse(why, RING_ABSENT, -ENOSPC, "a ring in %.80s wants %llu bytes, the limit of file sizes (RLIMIT_FSIZE) is %llu", dir,
-                           (unsigned long long)len, (unsigned long long)limit.rlim_cur);
+        return ring_refuse(why, RING_ABSENT, -ENOSPC, "a ring in %.80s wants %llu bytes, the limit of file sizes (RLIMIT_FSIZE) is %llu",
+                           dir, (unsigned long long)len, (unsigned long long)limit.rlim_cur);
     if (in_memory && (free_bytes = cgroup_free()) < len)
         return ring_refuse(why, RING_ABSENT, -ENOSPC, "a ring in %.80s wants %llu bytes, the memory cgroup has %llu free", dir,
                            (unsigned long long)len, (unsigned long long)free_bytes);
@@ -58,7 +58,8 @@ static int refuse_full(int fd, const char *dir, uint64_t len, int err, struct ri
     struct statvfs fs = {0};
 
     if (err != -ENOSPC && err != -EDQUOT)
-        return ring_refuse(why, RING_ABSENT, err, "a ring in %.80s wants %llu bytes: %s", dir, (unsigned long long)len, strerrordesc_np(-err));
+        return ring_refuse(why, RING_ABSENT, err, "a ring in %.80s wants %llu bytes: %s", dir, (unsigned long long)len,
+                           strerrordesc_np(-err));
     (void)fstatvfs(fd, &fs);
     return ring_refuse(why, RING_ABSENT, -ENOSPC, "a ring in %.80s wants %llu bytes, %llu are free there", dir, (unsigned long long)len,
                        (unsigned long long)fs.f_bavail * fs.f_frsize);
@@ -91,7 +92,8 @@ static uint64_t cgroup_free(void)
     return least;
 }
 
-/* The tightest limit from the group up to the root of what is mounted: in a container the path may be the host's and only the root is here. */
+/* The tightest limit from the group up to the root of what is mounted: in a container the path may be the host's and only the root is here.
+ */
 static uint64_t cgroup_free_in(const char *root, char *group, const char *limit_name, const char *usage_name)
 {
     uint64_t least = UINT64_MAX, limit, usage;

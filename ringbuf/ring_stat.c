@@ -200,8 +200,12 @@ static int replace(const char *path, const char *name, const struct plan *plan, 
     close(fd);
     if (!err) {
         struct ring_stat_header *header = out->map;
-        *header = (struct ring_stat_header){.magic = RING_STAT_MAGIC, .header_len = sizeof(*header), .file_len = plan->file_len,
-                                            .values_off = plan->values_off, .values_len = plan->values_len, .stat_count = plan->count,
+        *header = (struct ring_stat_header){.magic = RING_STAT_MAGIC,
+                                            .header_len = sizeof(*header),
+                                            .file_len = plan->file_len,
+                                            .values_off = plan->values_off,
+                                            .values_len = plan->values_len,
+                                            .stat_count = plan->count,
                                             .stat_desc_len = sizeof(struct ring_stat_desc)};
         snprintf(header->name, sizeof(header->name), "%s", name);
         memcpy(header + 1, plan->table, plan->count * sizeof(*plan->table));

@@ -34,7 +34,7 @@ static_assert(sizeof(struct ring_stat_desc) == 160, "stat desc");
 /* ---- histogram ---- */
 
 uint32_t ring_hist_bucket_of(uint64_t value_ns);
-uint64_t ring_hist_bucket_floor(uint32_t bucket); /* smallest value of the bucket */
+uint64_t ring_hist_bucket_floor(uint32_t bucket);              /* smallest value of the bucket */
 void ring_hist_add(struct ring_hist *hist, uint64_t value_ns); /* one writer per histogram */
 
 struct ring_hist_view { /* a sum of any number of histograms */
@@ -58,7 +58,7 @@ struct ring_stat_header {
     uint64_t values_len;
     uint32_t stat_count;
     uint32_t stat_desc_len;
-    uint32_t pid;      /* of the last writer */
+    uint32_t pid; /* of the last writer */
     uint32_t reserved;
     int64_t started_ns;
     char name[RING_NAME_BYTES];
@@ -70,8 +70,8 @@ struct ring_stat_file {
     void *values; /* values_len bytes, page-aligned */
     bool created; /* false: an older file with the same table was taken over, values kept */
 };
-/* Opens or makes a stat file with this table (offsets relative to the values; made absolute in the file). A file whose table or size differs is
- * replaced. 0 or -errno. One shipper per file (the stream's lock). */
+/* Opens or makes a stat file with this table (offsets relative to the values; made absolute in the file). A file whose table or size
+ * differs is replaced. 0 or -errno. One shipper per file (the stream's lock). */
 int ring_stat_file_open(const char *path, const char *name, const struct ring_stat_desc *table, uint32_t count, size_t values_len,
                         struct ring_stat_file *out);
 void ring_stat_file_close(struct ring_stat_file *file);

@@ -40,8 +40,14 @@ int ring_tap_next(struct ring_tap *tap, struct ring_record *record, void *payloa
         tap->pos += ring_align16(head.len);
         if (head.kind != RING_KIND_DATA)
             continue;
-        *record = (struct ring_record){.pos = pos, .time_ns = parts.time_ns, .key = NULL, .len = head.len, .key_len = head.key_len,
-                                       .route = head.route, .seq16 = head.seq16, .flags = head.flags};
+        *record = (struct ring_record){.pos = pos,
+                                       .time_ns = parts.time_ns,
+                                       .key = NULL,
+                                       .len = head.len,
+                                       .key_len = head.key_len,
+                                       .route = head.route,
+                                       .seq16 = head.seq16,
+                                       .flags = head.flags};
         return 1;
     }
 }

@@ -7,7 +7,8 @@
 
 #define CUT_TRIES 64
 
-static bool record_take(const struct ring *ring, uint64_t pos, const struct ring_head *head, struct ring_walk *walk, int count, uint32_t *key_used);
+static bool record_take(const struct ring *ring, uint64_t pos, const struct ring_head *head, struct ring_walk *walk, int count,
+                        uint32_t *key_used);
 static int refuse_head(struct ring *ring, uint64_t pos);
 static uint64_t walk_unpublished(const struct ring *ring, uint64_t write_pos, uint64_t event_count);
 static bool is_next(uint16_t seq16, uint64_t event_count);
@@ -100,8 +101,8 @@ uint64_t ring_committed_events(const struct ring *ring)
     return order_observe(&ring->producer->hot.event_count); /* too lively for a cut: true within a batch */
 }
 
-/* The two words are one line, so both are seen twice unchanged even while the writer is at full speed; then they were so at one instant. What lies
- * behind write_pos may have gone on since, but not by half a lap. */
+/* The two words are one line, so both are seen twice unchanged even while the writer is at full speed; then they were so at one instant.
+ * What lies behind write_pos may have gone on since, but not by half a lap. */
 int ring_committed_read(const struct ring *ring, uint64_t *write_pos, uint64_t *committed)
 {
     const struct ring_producer *producer = ring->producer;
@@ -121,15 +122,21 @@ int ring_committed_read(const struct ring *ring, uint64_t *write_pos, uint64_t *
 }
 
 /* A head's key and time into the walk; false: the key buffer is full. */
-static bool record_take(const struct ring *ring, uint64_t pos, const struct ring_head *head, struct ring_walk *walk, int count, uint32_t *key_used)
+static bool record_take(const struct ring *ring, uint64_t pos, const struct ring_head *head, struct ring_walk *walk, int count,
+                        uint32_t *key_used)
 {
     const uint8_t *from = ring->data + (pos & ring->mask) + sizeof(*head);
     struct ring_record *record = &walk->record[count];
 
     if (head->key_len > sizeof(walk->key) - *key_used)
         return false;
-    *record = (struct ring_record){.pos = pos, .len = head->len, .key = walk->key + *key_used, .key_len = head->key_len, .route = head->route,
-                                   .seq16 = head->seq16, .flags = head->flags};
+    *record = (struct ring_record){.pos = pos,
+                                   .len = head->len,
+                                   .key = walk->key + *key_used,
+                                   .key_len = head->key_len,
+                                   .route = head->route,
+                                   .seq16 = head->seq16,
+                                   .flags = head->flags};
     if (head->key_len) {
         memcpy(walk->key + *key_used, from, head->key_len);
         *key_used += head->key_len;
@@ -145,8 +152,8 @@ static int refuse_head(struct ring *ring, uint64_t pos)
     return -EBADMSG;
 }
 
-/* How many events the writer has counted but not published: their heads follow write_pos, in sequence up to the count's own number. A first head with
- * the number after it is an event that is being written, or was when its writer died: not counted. */
+/* How many events the writer has counted but not published: their heads follow write_pos, in sequence up to the count's own number. A first
+ * head with the number after it is an event that is being written, or was when its writer died: not counted. */
 static uint64_t walk_unpublished(const struct ring *ring, uint64_t write_pos, uint64_t event_count)
 {
     uint64_t pos = write_pos, end_pos = write_pos + ring->capacity, ahead = 0;
@@ -167,4 +174,7 @@ static uint64_t walk_unpublished(const struct ring *ring, uint64_t write_pos, ui
     return ahead;
 }
 
-static bool is_next(uint16_t seq16, uint64_t event_count) { return seq16 == (uint16_t)event_count; }
+static bool is_next(uint16_t seq16, uint64_t event_count)
+{
+    return seq16 == (uint16_t)event_count;
+}

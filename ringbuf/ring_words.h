@@ -10,7 +10,7 @@
 #include "ring_order.h"
 
 struct ring_writer_words {
-    const bool *alive; /* wiped by fork, which is its only writer */
+    const bool *alive;                       /* wiped by fork, which is its only writer */
     const _Atomic uint32_t *event_bytes_max; /* in the shipper's region: a child does not have it */
 };
 

@@ -8,7 +8,10 @@
 #include "ring_order.h"
 
 /* Not in a child. The short way need not ask: its easy_end_pos is wiped too. */
-static inline bool writer_is_here(const struct ring_writer *writer) { return writer->alive; }
+static inline bool writer_is_here(const struct ring_writer *writer)
+{
+    return writer->alive;
+}
 
 static inline uint32_t record_flags(const struct ring_writer *writer, const struct ring_shape *shape)
 {
@@ -16,7 +19,8 @@ static inline uint32_t record_flags(const struct ring_writer *writer, const stru
 }
 
 /* In two words: eight stores of fields cost more than a small payload. */
-static inline void record_write_head(struct ring_writer *writer, uint64_t pos, uint32_t len, uint16_t route, uint32_t flags, uint32_t key_len)
+static inline void record_write_head(struct ring_writer *writer, uint64_t pos, uint32_t len, uint16_t route, uint32_t flags,
+                                     uint32_t key_len)
 {
     uint64_t *at = (uint64_t *)(void *)(writer->data + (pos & writer->mask));
 
@@ -43,7 +47,8 @@ static inline int writer_publish(struct ring_writer *writer, uint64_t pos, uint6
 
     order_none_store64(&producer->hot.event_count, event_count);
     order_publish(&producer->hot.write_pos, pos); /* P1 */
-    uint64_t number = RING_LIKELY(writer->registered) ? order_load_sleeping_registered(sleeping) : order_load_sleeping_fenced(sleeping); /* S2 */
+    uint64_t number =
+        RING_LIKELY(writer->registered) ? order_load_sleeping_registered(sleeping) : order_load_sleeping_fenced(sleeping); /* S2 */
     return RING_LIKELY(number == writer->bell_seen) ? 0 : ring_bell_answer(writer, number);
 }
 

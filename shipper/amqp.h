@@ -1,6 +1,6 @@
 /* AMQP 1.0 encoding of events and Event Hubs batches into a caller's buffer. Pure: no ring, no I/O, no allocation.
- * Sections and sizes: header (durable) and x-opt-partition-key when there is a key, properties, application-properties, one data section; a batch is one data
- * section per complete encoded event, message-format 0x80013700. */
+ * Sections and sizes: header (durable) and x-opt-partition-key when there is a key, properties, application-properties, one data section; a
+ * batch is one data section per complete encoded event, message-format 0x80013700. */
 #ifndef EHRING_AMQP_H
 #define EHRING_AMQP_H
 
@@ -38,8 +38,9 @@ struct amqp_event {
     uint32_t body_len;
 };
 
-/* Everything of an event but the body's bytes: sections up to and with the data section's head. Returns the length written, or -ENOSPC / -EINVAL
- * (over 4 GiB). The caller puts body_len bytes behind it. INT is an int (smallint form if it fits) as the SDKs do, beyond 32 bits a long; UINT a ulong in its smallest form. */
+/* Everything of an event but the body's bytes: sections up to and with the data section's head. Returns the length written, or -ENOSPC /
+ * -EINVAL (over 4 GiB). The caller puts body_len bytes behind it. INT is an int (smallint form if it fits) as the SDKs do, beyond 32 bits a
+ * long; UINT a ulong in its smallest form. */
 int64_t amqp_encode_event_head(const struct amqp_event *event, uint8_t *to, size_t cap);
 /* Exact size of the whole event (head and body). */
 size_t amqp_event_bytes(const struct amqp_event *event);
@@ -54,9 +55,10 @@ static inline size_t amqp_section_bytes(size_t event_bytes)
     return event_bytes + (event_bytes <= 255 ? AMQP_SECTION_SHORT : AMQP_SECTION_LONG);
 }
 
-/* The meta block of a ring record (TLVs of ringbuf/ring_layout.h) into `event`'s fields, of which those it does not name become absent (key, creation_ms and body_len
- * are left alone); pointers go into `meta`. schema_version and traceparent become the application properties `schema-version` and `traceparent` (and `Diagnostic-Id` with
- * the same value, which the SDKs read) unless the producer has set a property of that name. Trusts nothing in `meta`. 0, or -EBADMSG: not a meta block. */
+/* The meta block of a ring record (TLVs of ringbuf/ring_layout.h) into `event`'s fields, of which those it does not name become absent
+ * (key, creation_ms and body_len are left alone); pointers go into `meta`. schema_version and traceparent become the application properties
+ * `schema-version` and `traceparent` (and `Diagnostic-Id` with the same value, which the SDKs read) unless the producer has set a property
+ * of that name. Trusts nothing in `meta`. 0, or -EBADMSG: not a meta block. */
 int amqp_event_from_meta(const uint8_t *meta, uint32_t meta_len, struct amqp_event *event);
 
 #endif

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* The wait before attempt number `failure_count` + 1: between half the base and min(cap, base * 2^(failure_count - 1)). failure_count >= 1. */
+/* The wait before attempt number `failure_count` + 1: between half the base and min(cap, base * 2^(failure_count - 1)). failure_count >= 1.
+ */
 int64_t backoff_wait_ns(uint32_t failure_count, uint32_t base_ms, uint32_t cap_seconds);
 
 #endif

@@ -1,4 +1,5 @@
-/* A batch: events of one domain, from any rings of the stream, sent as one delivery. When to seal it, and its encoding from the rings into a buffer. */
+/* A batch: events of one domain, from any rings of the stream, sent as one delivery. When to seal it, and its encoding from the rings into
+ * a buffer. */
 #include "shipper/batch.h"
 
 #include <errno.h>
@@ -10,7 +11,8 @@
 enum add_result { ADD_DONE, ADD_FULL, ADD_SKIP, ADD_BROKEN };
 
 static int encode_once(struct feed *feed, uint32_t domain, const struct batch_limits *limits, uint8_t *to, struct batch *batch);
-static enum add_result entry_add(struct feed *feed, const struct fifo_entry *entry, const struct batch_limits *limits, uint8_t *to, struct batch *batch);
+static enum add_result entry_add(struct feed *feed, const struct fifo_entry *entry, const struct batch_limits *limits, uint8_t *to,
+                                 struct batch *batch);
 static int64_t event_encode(const struct ring *ring, const struct ring_parts *parts, const uint8_t *meta, uint8_t *to, uint64_t cap);
 static bool covers_fault(struct feed *feed, const struct batch *batch);
 static struct feed_cover *cover_of(struct batch *batch, uint32_t slot);
@@ -65,7 +67,8 @@ static int encode_once(struct feed *feed, uint32_t domain, const struct batch_li
     return batch->taken_count == 0 && feed->domain[domain].fifo.count ? -EMSGSIZE : 0;
 }
 
-static enum add_result entry_add(struct feed *feed, const struct fifo_entry *entry, const struct batch_limits *limits, uint8_t *to, struct batch *batch)
+static enum add_result entry_add(struct feed *feed, const struct fifo_entry *entry, const struct batch_limits *limits, uint8_t *to,
+                                 struct batch *batch)
 {
     struct feed_ring *ring = &feed->ring[entry->slot];
     static _Thread_local uint8_t meta[RING_META_BYTES_MAX];

@@ -1,5 +1,5 @@
-/* A batch: events of one domain, from any rings of the stream, sent as one delivery. When to seal it, and its encoding from the rings into a buffer.
- * Knows the rings and positions it covers, no connection. */
+/* A batch: events of one domain, from any rings of the stream, sent as one delivery. When to seal it, and its encoding from the rings into
+ * a buffer. Knows the rings and positions it covers, no connection. */
 #ifndef EHRING_BATCH_H
 #define EHRING_BATCH_H
 
@@ -11,8 +11,8 @@
 #define BATCH_SAMPLES_MAX 32u
 
 struct batch_limits {
-    uint64_t bytes_max;  /* of the encoded batch: the link's, or less */
-    uint32_t count_max;  /* 0: none */
+    uint64_t bytes_max; /* of the encoded batch: the link's, or less */
+    uint32_t count_max; /* 0: none */
     int64_t linger_ns;
 };
 
@@ -32,19 +32,20 @@ struct batch {
     uint32_t domain;
     uint32_t cover_count;
     uint32_t event_count;
-    uint32_t taken_count;   /* entries of the list that it was made of, skipped ones included */
+    uint32_t taken_count; /* entries of the list that it was made of, skipped ones included */
     uint32_t sample_count;
     uint32_t encoded_len;
     uint64_t payload_bytes;
-    int64_t read_ns;        /* when its first entry was walked */
+    int64_t read_ns; /* when its first entry was walked */
     int64_t sent_ns;
     struct feed_cover cover[FEED_COVERS_MAX];
     struct batch_sample sample[BATCH_SAMPLES_MAX];
 };
 
-/* Encodes as many of the list's first entries as fit into `to` (limits->bytes_max bytes; `to` has room for them). A ring whose record is not what was walked is
- * quarantined and left out, and all is encoded again. 0: batch filled in, batch->event_count may be 0 if only left-out rings were met (taken_count tells);
- * -EMSGSIZE: the first event alone is larger than the limit (batch->encoded_len: its size, batch->cover[0]: where). */
+/* Encodes as many of the list's first entries as fit into `to` (limits->bytes_max bytes; `to` has room for them). A ring whose record is
+ * not what was walked is quarantined and left out, and all is encoded again. 0: batch filled in, batch->event_count may be 0 if only
+ * left-out rings were met (taken_count tells); -EMSGSIZE: the first event alone is larger than the limit (batch->encoded_len: its size,
+ * batch->cover[0]: where). */
 int batch_encode(struct feed *feed, uint32_t domain, const struct batch_limits *limits, uint8_t *to, struct batch *batch);
 
 #endif

@@ -14,7 +14,13 @@ static inline int64_t clock_read_ns(clockid_t id)
     clock_gettime(id, &now);
     return (int64_t)now.tv_sec * CLOCK_NS_PER_SECOND + now.tv_nsec;
 }
-static inline int64_t clock_mono_ns(void) { return clock_read_ns(CLOCK_MONOTONIC); }
-static inline int64_t clock_wall_ns(void) { return clock_read_ns(CLOCK_REALTIME); }
+static inline int64_t clock_mono_ns(void)
+{
+    return clock_read_ns(CLOCK_MONOTONIC);
+}
+static inline int64_t clock_wall_ns(void)
+{
+    return clock_read_ns(CLOCK_REALTIME);
+}
 
 #endif

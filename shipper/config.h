@@ -1,4 +1,5 @@
-/* INI (libinih) to an immutable struct, by one table of fields with unit, default and limits. Unknown keys and bad values are errors with file, line and key. */
+/* INI (libinih) to an immutable struct, by one table of fields with unit, default and limits. Unknown keys and bad values are errors with
+ * file, line and key. */
 #ifndef EHRING_CONFIG_H
 #define EHRING_CONFIG_H
 
@@ -14,16 +15,17 @@
 #define CONFIG_WORKERS_MAX 16
 
 struct config_stream {
-    char name[64];                /* also the directory's name */
+    char name[64]; /* also the directory's name */
     char hub[257];
-    struct connstr connstr;       /* from connection_string, or from namespace + shared_access_key_name + shared_access_key; host is fully qualified */
-    char ca_file[1024];           /* empty: the system's store */
+    struct connstr
+        connstr; /* from connection_string, or from namespace + shared_access_key_name + shared_access_key; host is fully qualified */
+    char ca_file[1024]; /* empty: the system's store */
     char ca_dir[1024];
-    char group[64];               /* producers' group of the stream's directory; empty: none */
-    uint32_t linger_ms;           /* 5 */
-    uint64_t batch_bytes_max;     /* 0: the link's */
-    uint32_t batch_count_max;     /* 0: none */
-    uint64_t inflight_bytes_max;  /* 64 MiB */
+    char group[64];                     /* producers' group of the stream's directory; empty: none */
+    uint32_t linger_ms;                 /* 5 */
+    uint64_t batch_bytes_max;           /* 0: the link's */
+    uint32_t batch_count_max;           /* 0: none */
+    uint64_t inflight_bytes_max;        /* 64 MiB */
     uint32_t connect_timeout_seconds;   /* 10 */
     uint32_t retry_backoff_ms;          /* 800 */
     uint32_t retry_backoff_max_seconds; /* 60 */
@@ -32,17 +34,18 @@ struct config_stream {
 };
 struct config {
     char path[1024];
-    char rings[1024];      /* /dev/shm/ehring */
-    uint32_t workers;      /* 1 */
-    enum net_kind net;     /* auto */
-    char log_level[256];   /* info */
+    char rings[1024];       /* /dev/shm/ehring */
+    uint32_t workers;       /* 1 */
+    enum net_kind net;      /* auto */
+    char log_level[256];    /* info */
     uint32_t drain_seconds; /* 30 */
     uint32_t stream_count;
     struct config_stream stream[CONFIG_STREAMS_MAX];
 };
 
 /* Reads and checks `path`. *out is the caller's (config_free). 0, or -EINVAL/-errno after having written one line per error to `errors`
- * (`FILE:LINE: key: what is wrong, what is allowed`). Secrets: ${env:NAME}, ${file:PATH}, ${credential:NAME} (systemd's $CREDENTIALS_DIRECTORY), inside any value. */
+ * (`FILE:LINE: key: what is wrong, what is allowed`). Secrets: ${env:NAME}, ${file:PATH}, ${credential:NAME} (systemd's
+ * $CREDENTIALS_DIRECTORY), inside any value. */
 int config_read(const char *path, struct config **out, FILE *errors);
 void config_free(struct config *config); /* wipes secrets */
 /* Prints the configuration in force as INI, secrets masked. */

@@ -3,17 +3,26 @@
 
 #include <stddef.h>
 
-#define ONE(group, field, kind_, unit_, help_)                                                                                              \
-    {.name = #field, .unit = unit_, .off = offsetof(struct counters_words, group.field), .count = 1, .kind = kind_, .width = 8, .help = help_}
-#define REMOVING(field, unit_) /* of the redo record: what the totals are to be */                                                           \
-    {.name = "removing_" #field, .unit = unit_, .off = offsetof(struct counters_words, redo.totals.field), .count = 1,                      \
-     .kind = RING_STAT_GAUGE, .width = 8, .help = "what the total of this name is while removing_full is 1"}
-#define PER_WORKER(field, kind_, unit_, help_)                                                                                              \
-    {.name = #field, .unit = unit_, .index = "worker", .off = offsetof(struct counters_words, worker[0].field),                             \
-     .stride = sizeof(struct counters_worker), .count = COUNTERS_WORKERS, .kind = kind_, .width = 8, .help = help_}
-#define HIST(field, help_)                                                                                                                  \
-    {.name = #field, .unit = "ns", .index = "worker", .off = offsetof(struct counters_words, field), .stride = sizeof(struct ring_hist),    \
-     .count = COUNTERS_WORKERS, .kind = RING_STAT_HISTOGRAM, .width = 8, .help = help_}
+#define ONE(group, field, kind_, unit_, help_)                                                                                             \
+    {                                                                                                                                      \
+        .name = #field, .unit = unit_, .off = offsetof(struct counters_words, group.field), .count = 1, .kind = kind_, .width = 8,         \
+        .help = help_                                                                                                                      \
+    }
+#define REMOVING(field, unit_) /* of the redo record: what the totals are to be */                                                         \
+    {                                                                                                                                      \
+        .name = "removing_" #field, .unit = unit_, .off = offsetof(struct counters_words, redo.totals.field), .count = 1,                  \
+        .kind = RING_STAT_GAUGE, .width = 8, .help = "what the total of this name is while removing_full is 1"                             \
+    }
+#define PER_WORKER(field, kind_, unit_, help_)                                                                                             \
+    {                                                                                                                                      \
+        .name = #field, .unit = unit_, .index = "worker", .off = offsetof(struct counters_words, worker[0].field),                         \
+        .stride = sizeof(struct counters_worker), .count = COUNTERS_WORKERS, .kind = kind_, .width = 8, .help = help_                      \
+    }
+#define HIST(field, help_)                                                                                                                 \
+    {                                                                                                                                      \
+        .name = #field, .unit = "ns", .index = "worker", .off = offsetof(struct counters_words, field),                                    \
+        .stride = sizeof(struct ring_hist), .count = COUNTERS_WORKERS, .kind = RING_STAT_HISTOGRAM, .width = 8, .help = help_              \
+    }
 #define C RING_STAT_COUNTER
 #define G RING_STAT_GAUGE
 
@@ -32,10 +41,21 @@ const struct ring_stat_desc counters_table[] = {
     ONE(totals, dropped_events, C, "events", "given up from removed rings, after a reboot for one"),
     ONE(totals, maybe_duplicate_events, C, "events", "sent with an unknown outcome and sent again, removed rings"),
     ONE(totals, refused_calls, C, "calls", "calls refused by the library, removed rings"),
-    {.name = "removing_full", .unit = "flag", .off = offsetof(struct counters_words, redo.full), .count = 1, .kind = RING_STAT_GAUGE, .width = 4,
+    {.name = "removing_full",
+     .unit = "flag",
+     .off = offsetof(struct counters_words, redo.full),
+     .count = 1,
+     .kind = RING_STAT_GAUGE,
+     .width = 4,
      .help = "1: a ring is being removed, the next start completes it"},
-    {.name = "removing_ring", .unit = "file", .off = offsetof(struct counters_words, redo.ring_file), .stride = 256, .count = 1, .kind = RING_STAT_TEXT,
-     .width = 8, .help = "the ring that was removed last, or is while removing_full is 1"},
+    {.name = "removing_ring",
+     .unit = "file",
+     .off = offsetof(struct counters_words, redo.ring_file),
+     .stride = 256,
+     .count = 1,
+     .kind = RING_STAT_TEXT,
+     .width = 8,
+     .help = "the ring that was removed last, or is while removing_full is 1"},
     REMOVING(removed_rings, "rings"),
     REMOVING(committed_events, "events"),
     REMOVING(accepted_events, "events"),

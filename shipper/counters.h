@@ -62,7 +62,7 @@ struct counters_redo {
 struct counters_words {
     struct counters_totals totals; /* written by the main thread */
     struct counters_redo redo;     /* written by the main thread */
-    struct { /* written by the main thread */
+    struct {                       /* written by the main thread */
         _Atomic uint64_t ring_count;
         _Atomic uint64_t quarantined_rings;
         _Atomic uint64_t refused_files;

@@ -1,4 +1,5 @@
-/* Rings that come and go: finds files, opens and attaches them, quarantines, changes the partition count, removes what is drained and orphaned. Main thread. */
+/* Rings that come and go: finds files, opens and attaches them, quarantines, changes the partition count, removes what is drained and
+ * orphaned. Main thread. */
 #include "shipper/discover.h"
 
 #include <dirent.h>
@@ -35,9 +36,11 @@ static void ring_left(struct discover *discover, struct shared_ring *shared);
 static void post_all(struct discover *discover, struct worker_message message);
 static void gauges_store(struct discover *discover);
 
-int discover_open(struct discover *discover, const struct config *config, struct stream *stream, struct worker *worker, uint32_t worker_count)
+int discover_open(struct discover *discover, const struct config *config, struct stream *stream, struct worker *worker,
+                  uint32_t worker_count)
 {
-    *discover = (struct discover){.config = config, .stream = stream, .stream_count = config->stream_count, .worker = worker, .worker_count = worker_count};
+    *discover = (struct discover){
+        .config = config, .stream = stream, .stream_count = config->stream_count, .worker = worker, .worker_count = worker_count};
     discover->watch = calloc(config->stream_count, sizeof *discover->watch);
     discover->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (!discover->watch || discover->inotify_fd < 0)
@@ -45,7 +48,8 @@ int discover_open(struct discover *discover, const struct config *config, struct
     for (uint32_t s = 0; s < config->stream_count; s++) {
         discover->watch[s] = inotify_add_watch(discover->inotify_fd, stream[s].dir, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
         if (discover->watch[s] < 0) /* the rescan every few seconds still finds them */
-            log_line(LOG_WARN, "discover", "no inotify watch: new rings are found by rescan only", "dir=%s error=\"%s\"", stream[s].dir, strerror(errno));
+            log_line(LOG_WARN, "discover", "no inotify watch: new rings are found by rescan only", "dir=%s error=\"%s\"", stream[s].dir,
+                     strerror(errno));
     }
     return 0;
 }
@@ -150,8 +154,8 @@ static void ring_open_found(struct discover *discover, struct shared_ring *share
     struct ring_refusal why;
     int rc = ring_open(stream->dir_fd, shared->file, RING_ACCESS_SHIPPER, &shared->ring, &why);
     if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM) { /* ours, not the file's: forgotten, the next rescan finds it again */
-        log_line(LOG_ERROR, "discover", "a ring cannot be opened now, it is tried again", "stream=%s ring=%s error=\"%s\"", stream->config->name, shared->file,
-                 strerror(-rc));
+        log_line(LOG_ERROR, "discover", "a ring cannot be opened now, it is tried again", "stream=%s ring=%s error=\"%s\"",
+                 stream->config->name, shared->file, strerror(-rc));
         *shared = (struct shared_ring){.stream = stream, .next = shared->next, .state = RING_STATE_KEPT};
         return;
     }
@@ -187,7 +191,8 @@ static void ring_open_found(struct discover *discover, struct shared_ring *share
 static void ring_keep(struct shared_ring *shared, const char *what, const char *why)
 {
     char quoted[300];
-    log_line(LOG_ERROR, "discover", what, "stream=%s ring=%s reason=%s", shared->stream->config->name, shared->file, log_quote(quoted, sizeof quoted, why));
+    log_line(LOG_ERROR, "discover", what, "stream=%s ring=%s reason=%s", shared->stream->config->name, shared->file,
+             log_quote(quoted, sizeof quoted, why));
     ring_close(shared->ring);
     shared->ring = NULL;
     shared->state = RING_STATE_KEPT;
@@ -217,7 +222,8 @@ static void ring_step(struct discover *discover, struct shared_ring *shared)
             ring_set_partition_count(shared->ring, count);
             shared->stop_pos = shared->earlier_boot ? ring_synced_pos(shared->ring) : UINT64_MAX;
             shared->state = RING_STATE_ATTACHED;
-            post_all(discover, (struct worker_message){.kind = WORKER_RING_LIMIT, .ring = shared, .partition_count = count, .stop_pos = shared->stop_pos});
+            post_all(discover, (struct worker_message){
+                                   .kind = WORKER_RING_LIMIT, .ring = shared, .partition_count = count, .stop_pos = shared->stop_pos});
         }
         return;
     case RING_STATE_LEAVING:
@@ -243,7 +249,8 @@ static void ring_attach(struct discover *discover, struct shared_ring *shared, u
     uint64_t gate_pos = order_load_gate(&ring_shipper(ring)->gate.gate_pos), done_max = ring_done_max(ring);
     shared->state = RING_STATE_ATTACHED;
     if (stored > count) {
-        log_line(LOG_WARN, "discover", "the hub has fewer partitions than the ring was drained with: another hub, what was sent ahead is sent again",
+        log_line(LOG_WARN, "discover",
+                 "the hub has fewer partitions than the ring was drained with: another hub, what was sent ahead is sent again",
                  "stream=%s ring=%s stored=%u partitions=%u", shared->stream->config->name, shared->file, stored, count);
         ring_done_clear(ring);
         ring_set_partition_count(ring, count);
@@ -258,7 +265,8 @@ static void ring_attach(struct discover *discover, struct shared_ring *shared, u
     if (limit)
         ring_set_event_bytes_max(ring, limit);
     order_count_add(&shared->users, (int32_t)discover->worker_count);
-    post_all(discover, (struct worker_message){.kind = WORKER_RING_ADD, .ring = shared, .partition_count = count, .stop_pos = shared->stop_pos});
+    post_all(discover,
+             (struct worker_message){.kind = WORKER_RING_ADD, .ring = shared, .partition_count = count, .stop_pos = shared->stop_pos});
 }
 
 static void ring_attached_step(struct discover *discover, struct shared_ring *shared)
@@ -272,8 +280,8 @@ static void ring_attached_step(struct discover *discover, struct shared_ring *sh
     if (limit && order_none_load32(&ring_shipper(ring)->limit.event_bytes_max) != limit)
         ring_set_event_bytes_max(ring, limit);
     if (count > ring_partition_count(ring)) {
-        log_line(LOG_INFO, "discover", "partitions were added: the ring is drained under the old count first", "stream=%s ring=%s from=%u to=%u",
-                 shared->stream->config->name, shared->file, ring_partition_count(ring), count);
+        log_line(LOG_INFO, "discover", "partitions were added: the ring is drained under the old count first",
+                 "stream=%s ring=%s from=%u to=%u", shared->stream->config->name, shared->file, ring_partition_count(ring), count);
         shared->state = RING_STATE_FREEZING;
         order_flag_set(&shared->frozen, 0);
         post_all(discover, (struct worker_message){.kind = WORKER_RING_FREEZE, .ring = shared});
@@ -287,7 +295,8 @@ static void ring_attached_step(struct discover *discover, struct shared_ring *sh
     ring_look_for_orphan(discover, shared);
 }
 
-/* A drained ring whose lock is free, looked at again after the lock was seen free. At most some thousand looks a second, however many rings there are. */
+/* A drained ring whose lock is free, looked at again after the lock was seen free. At most some thousand looks a second, however many rings
+ * there are. */
 static void ring_look_for_orphan(struct discover *discover, struct shared_ring *shared)
 {
     const struct ring_producer *producer = ring_producer(shared->ring);
@@ -302,8 +311,8 @@ static void ring_look_for_orphan(struct discover *discover, struct shared_ring *
         return;
     int orphan = ring_is_orphan(shared->stream->dir_fd, shared->file);
     if (orphan == -ENOENT)
-        log_line(LOG_WARN, "discover", "the ring's file was removed by somebody: what its producer still writes is lost", "stream=%s ring=%s",
-                 shared->stream->config->name, shared->file);
+        log_line(LOG_WARN, "discover", "the ring's file was removed by somebody: what its producer still writes is lost",
+                 "stream=%s ring=%s", shared->stream->config->name, shared->file);
     if ((orphan == 1 || orphan == -ENOENT) && ring_is_drained(shared))
         ring_leave(discover, shared, true);
 }
@@ -319,7 +328,9 @@ static void ring_frozen_step(struct discover *discover, struct shared_ring *shar
             shared->stop_pos = read_pos;
     }
     shared->state = RING_STATE_OLD_COUNT;
-    post_all(discover, (struct worker_message){.kind = WORKER_RING_LIMIT, .ring = shared, .partition_count = ring_partition_count(shared->ring),
+    post_all(discover, (struct worker_message){.kind = WORKER_RING_LIMIT,
+                                               .ring = shared,
+                                               .partition_count = ring_partition_count(shared->ring),
                                                .stop_pos = shared->stop_pos});
 }
 
@@ -370,8 +381,10 @@ static void ring_left(struct discover *discover, struct shared_ring *shared)
         shared->state = RING_STATE_KEPT;
         return;
     }
-    log_line(left ? LOG_WARN : LOG_INFO, "discover", left ? "ring of an earlier boot removed, what was not synced is given up" : "ring drained and removed",
-             "stream=%s ring=%s events=%llu dropped=%llu", shared->stream->config->name, shared->file, (unsigned long long)committed, (unsigned long long)left);
+    log_line(left ? LOG_WARN : LOG_INFO, "discover",
+             left ? "ring of an earlier boot removed, what was not synced is given up" : "ring drained and removed",
+             "stream=%s ring=%s events=%llu dropped=%llu", shared->stream->config->name, shared->file, (unsigned long long)committed,
+             (unsigned long long)left);
     ring_close(ring);
     shared->ring = NULL;
     shared->state = RING_STATE_KEPT;

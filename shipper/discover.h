@@ -1,4 +1,5 @@
-/* Rings that come and go: finds files, opens and attaches them, quarantines, changes the partition count, removes what is drained and orphaned. Main thread. */
+/* Rings that come and go: finds files, opens and attaches them, quarantines, changes the partition count, removes what is drained and
+ * orphaned. Main thread. */
 #ifndef EHRING_DISCOVER_H
 #define EHRING_DISCOVER_H
 
@@ -11,29 +12,29 @@
 struct worker;
 
 enum shared_ring_state {
-    RING_STATE_WAITING,     /* opened; the hub's partition count is not known yet */
-    RING_STATE_ATTACHED,    /* drained by all workers */
-    RING_STATE_FREEZING,    /* the partition count changes: every worker says where it stands */
-    RING_STATE_OLD_COUNT,   /* drained up to stop_pos under the stored count, then the count changes */
-    RING_STATE_LEAVING,     /* workers let go; then closed, and removed if `remove` */
-    RING_STATE_KEPT,        /* quarantined or refused: named once, its bytes kept, not opened again */
+    RING_STATE_WAITING,   /* opened; the hub's partition count is not known yet */
+    RING_STATE_ATTACHED,  /* drained by all workers */
+    RING_STATE_FREEZING,  /* the partition count changes: every worker says where it stands */
+    RING_STATE_OLD_COUNT, /* drained up to stop_pos under the stored count, then the count changes */
+    RING_STATE_LEAVING,   /* workers let go; then closed, and removed if `remove` */
+    RING_STATE_KEPT,      /* quarantined or refused: named once, its bytes kept, not opened again */
 };
 
 struct shared_ring {
     struct shared_ring *next;
     struct stream *stream;
-    struct ring *ring;            /* NULL when KEPT */
+    struct ring *ring; /* NULL when KEPT */
     char file[256];
     enum shared_ring_state state;
-    _Atomic uint32_t users;       /* workers that hold it */
-    _Atomic uint32_t frozen;      /* workers that stopped walking */
-    uint64_t stop_pos;            /* UINT64_MAX: none */
-    uint64_t checked_write_pos;   /* at the last look for orphans */
-    int64_t check_at_ns;          /* the next look */
+    _Atomic uint32_t users;     /* workers that hold it */
+    _Atomic uint32_t frozen;    /* workers that stopped walking */
+    uint64_t stop_pos;          /* UINT64_MAX: none */
+    uint64_t checked_write_pos; /* at the last look for orphans */
+    int64_t check_at_ns;        /* the next look */
     bool earlier_boot;
     bool remove;
-    bool again;                   /* LEAVING only to be attached anew */
-    bool seen;                    /* by the rescan under way */
+    bool again; /* LEAVING only to be attached anew */
+    bool seen;  /* by the rescan under way */
 };
 
 struct discover {
@@ -43,14 +44,15 @@ struct discover {
     struct worker *worker;
     uint32_t worker_count;
     int inotify_fd;
-    int *watch;                   /* per stream */
+    int *watch; /* per stream */
     struct shared_ring *rings;
     uint32_t ring_count;
     int64_t rescan_at_ns;
     bool map_limit_told;
 };
 
-int discover_open(struct discover *discover, const struct config *config, struct stream *stream, struct worker *worker, uint32_t worker_count);
+int discover_open(struct discover *discover, const struct config *config, struct stream *stream, struct worker *worker,
+                  uint32_t worker_count);
 void discover_close(struct discover *discover); /* after the workers ended: syncs what lies on a disk, closes all */
 /* What inotify has to say. */
 void discover_read(struct discover *discover, int64_t now_ns);

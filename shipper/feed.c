@@ -1,4 +1,5 @@
-/* The rings of one stream as one worker sees them: their slots and the walk that sorts records into domains. Settling is in feed_settle.c. */
+/* The rings of one stream as one worker sees them: their slots and the walk that sorts records into domains. Settling is in feed_settle.c.
+ */
 #include "shipper/feed.h"
 
 #include <assert.h>
@@ -97,7 +98,8 @@ void feed_ring_leave(struct feed *feed, uint32_t slot)
     feed->ring[slot].left_out = feed->ring[slot].dropped = true;
 }
 
-/* Lists of rings that are behind may still name the slot: they are cleaned here, once. From the end: a domain that leaves the list is replaced by its last. */
+/* Lists of rings that are behind may still name the slot: they are cleaned here, once. From the end: a domain that leaves the list is
+ * replaced by its last. */
 static void behind_forget(struct feed *feed, uint32_t slot)
 {
     for (uint32_t i = feed->active_count; i-- > 0;) {
@@ -118,7 +120,10 @@ static void behind_forget(struct feed *feed, uint32_t slot)
     }
 }
 
-bool feed_ring_gone(const struct feed *feed, uint32_t slot) { return feed->ring[slot].entry_count == 0; }
+bool feed_ring_gone(const struct feed *feed, uint32_t slot)
+{
+    return feed->ring[slot].entry_count == 0;
+}
 
 void feed_ring_free(struct feed *feed, uint32_t slot)
 {

@@ -12,10 +12,10 @@
 
 #define FEED_POS_NONE UINT64_MAX
 #define FEED_SLOT_NONE UINT32_MAX
-#define FEED_COVERS_MAX 128u /* rings in one batch */
+#define FEED_COVERS_MAX 128u   /* rings in one batch */
 #define FEED_WALK_BUDGET 4096u /* records of one ring in one pass */
 
-struct feed_place { /* one domain in one ring */
+struct feed_place {       /* one domain in one ring */
     uint64_t first_pos;   /* first record that is not settled; FEED_POS_NONE: none below walk_pos */
     uint64_t behind_pos;  /* walk this domain again from here; FEED_POS_NONE: it is level with walk_pos */
     uint32_t next_behind; /* slot of the next ring that is behind in the domain */
@@ -32,8 +32,8 @@ struct feed_ring {
     uint32_t entry_count;     /* entries in fifos and covers in flight that name this ring */
     uint32_t place_count;
     bool used;
-    bool left_out;            /* quarantined or given up: its entries are skipped */
-    bool dropped;             /* the main thread wants it back */
+    bool left_out; /* quarantined or given up: its entries are skipped */
+    bool dropped;  /* the main thread wants it back */
     struct feed_place *place;
 };
 
@@ -43,11 +43,11 @@ struct feed_domain {
     int64_t oldest_ns;     /* when the first entry was walked (CLOCK_MONOTONIC) */
     int64_t hold_until_ns; /* backoff after a failure */
     uint32_t failure_count;
-    uint32_t behind_head;  /* rings that are behind here, first come first served */
+    uint32_t behind_head; /* rings that are behind here, first come first served */
     uint32_t behind_tail;
     uint32_t active_index; /* in feed->active, or FEED_SLOT_NONE */
     bool inflight;
-    bool urgent;           /* a flush wants it: no linger */
+    bool urgent; /* a flush wants it: no linger */
 };
 
 struct feed_cover { /* what a batch holds of one ring */
@@ -61,18 +61,18 @@ struct feed_cover { /* what a batch holds of one ring */
 struct feed {
     uint32_t lane_index;
     uint32_t lane_count;
-    struct fifo_pool *pool;        /* the worker's */
+    struct fifo_pool *pool; /* the worker's */
     struct counters_worker *counters;
     struct ring_hist *commit_to_read;
-    uint64_t domain_bytes_max;     /* a domain's list is full beyond */
+    uint64_t domain_bytes_max; /* a domain's list is full beyond */
     uint32_t ring_cap;
     uint32_t ring_count;
-    struct feed_ring *ring;        /* slots */
-    struct feed_domain *domain;    /* RING_DOMAINS_MAX */
-    uint32_t *active;              /* domains with entries or rings behind */
+    struct feed_ring *ring;     /* slots */
+    struct feed_domain *domain; /* RING_DOMAINS_MAX */
+    uint32_t *active;           /* domains with entries or rings behind */
     uint32_t active_count;
-    int64_t wall_ns;               /* of this pass, CLOCK_REALTIME */
-    uint32_t lanes_seen;           /* bit k: this pass met a record of lane k (not ours) */
+    int64_t wall_ns;     /* of this pass, CLOCK_REALTIME */
+    uint32_t lanes_seen; /* bit k: this pass met a record of lane k (not ours) */
     struct ring_walk walk;
 };
 
@@ -88,7 +88,8 @@ void feed_ring_free(struct feed *feed, uint32_t slot);
 /* Settled up to its stop (or write) position: nothing of this ring is walked and unsettled. */
 bool feed_ring_is_level(const struct feed *feed, uint32_t slot);
 
-/* One pass over all rings: returns the number of records met. Notes time and positions, passes flush requests on, acks what needs no delivery. */
+/* One pass over all rings: returns the number of records met. Notes time and positions, passes flush requests on, acks what needs no
+ * delivery. */
 uint32_t feed_walk(struct feed *feed, int64_t now_ns, int64_t wall_ns);
 /* Stores walk and ack positions of a ring now. */
 void feed_ring_publish(struct feed *feed, uint32_t slot);
@@ -104,8 +105,8 @@ bool feed_has_unwalked(struct feed *feed);
 /* Takes up what is behind in the domain while its list has room. */
 void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns);
 
-/* A batch was made of the first `count` entries: they leave the list; their rings are named by the covers until settled or failed. Without covers (all entries
- * were of rings left out) nothing is in flight. */
+/* A batch was made of the first `count` entries: they leave the list; their rings are named by the covers until settled or failed. Without
+ * covers (all entries were of rings left out) nothing is in flight. */
 void feed_take(struct feed *feed, uint32_t domain, uint32_t count, const struct feed_cover *cover, uint32_t cover_count);
 /* All covers are accepted (counts through the redo record), lanes acked, gates raised. */
 void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count);

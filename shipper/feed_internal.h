@@ -5,8 +5,12 @@
 #include "ringbuf/ring_order.h"
 #include "shipper/feed.h"
 
-/* An estimate of an encoded event: what the record takes and the sections' heads. Sealing goes by it; the encoder takes what really fits. */
-static inline uint64_t feed_entry_bytes(uint32_t record_len) { return (uint64_t)record_len + 16; }
+/* An estimate of an encoded event: what the record takes and the sections' heads. Sealing goes by it; the encoder takes what really fits.
+ */
+static inline uint64_t feed_entry_bytes(uint32_t record_len)
+{
+    return (uint64_t)record_len + 16;
+}
 
 struct feed_place *feed_place_of(struct feed_ring *ring, uint32_t domain);
 void feed_activate(struct feed *feed, uint32_t domain);

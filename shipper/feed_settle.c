@@ -83,9 +83,8 @@ void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *co
         if (ring->left_out)
             continue;
         ring_lane_settle(&ring->lane, domain, cover[i].end_pos,
-                         &(struct ring_settled){.accepted_events = cover[i].event_count,
-                                                .accepted_bytes = cover[i].payload_bytes,
-                                                .accepted_batches = 1});
+                         &(struct ring_settled){
+                             .accepted_events = cover[i].event_count, .accepted_bytes = cover[i].payload_bytes, .accepted_batches = 1});
         feed_ring_ack(ring, feed->lane_index, feed->lane_count);
     }
     feed->domain[domain].failure_count = 0;

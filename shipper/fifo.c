@@ -8,7 +8,10 @@
 
 #define RESERVE_SHARE 4u
 
-static size_t pool_bytes(const struct fifo_pool *pool) { return (size_t)pool->chunk_count * sizeof(struct fifo_chunk); }
+static size_t pool_bytes(const struct fifo_pool *pool)
+{
+    return (size_t)pool->chunk_count * sizeof(struct fifo_chunk);
+}
 
 int fifo_pool_open(struct fifo_pool *pool, uint32_t chunk_count)
 {

@@ -15,7 +15,7 @@ struct fifo_entry { /* where a record lies; its bytes stay in the ring */
 
 struct fifo_chunk {
     struct fifo_chunk *next;
-    int64_t walked_ns; /* when its first entry came: the list's age once the chunks before it are gone */
+    int64_t walked_ns;    /* when its first entry came: the list's age once the chunks before it are gone */
     uint64_t reserved[2]; /* 4 KiB in all */
     struct fifo_entry entry[FIFO_CHUNK_ENTRIES];
 };
@@ -37,8 +37,8 @@ struct fifo { /* zero-initialised: empty */
     uint32_t count;
 };
 
-/* Room for `chunk_count` chunks, taken from the system as they are first touched. A quarter is kept for lists that have nothing yet, so that a few long
- * lists that cannot be sent stop no other. 0 or -ENOMEM. */
+/* Room for `chunk_count` chunks, taken from the system as they are first touched. A quarter is kept for lists that have nothing yet, so
+ * that a few long lists that cannot be sent stop no other. 0 or -ENOMEM. */
 int fifo_pool_open(struct fifo_pool *pool, uint32_t chunk_count);
 void fifo_pool_close(struct fifo_pool *pool);
 

@@ -39,7 +39,10 @@ int inflight_buffer_take(struct inflight *inflight, uint64_t cap)
     return -EBUSY;
 }
 
-void inflight_buffer_give(struct inflight *inflight, int buffer) { inflight->buffer[buffer].used = false; }
+void inflight_buffer_give(struct inflight *inflight, int buffer)
+{
+    inflight->buffer[buffer].used = false;
+}
 
 /* The tag's low bits are the slot; what is above only grows, so no late settlement meets another batch. */
 struct inflight_batch *inflight_begin(struct inflight *inflight)

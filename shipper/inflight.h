@@ -12,11 +12,11 @@
 
 struct inflight_batch {
     struct batch batch;
-    uint64_t tag;       /* 0: this slot is free */
-    uint32_t stream;    /* index of the worker's stream */
+    uint64_t tag;    /* 0: this slot is free */
+    uint32_t stream; /* index of the worker's stream */
     int link;
-    int buffer;         /* index, or -1 once proton has all of it */
-    int64_t handed_ns;  /* when that was; 0: not yet */
+    int buffer;        /* index, or -1 once proton has all of it */
+    int64_t handed_ns; /* when that was; 0: not yet */
 };
 
 struct inflight_buffer {
@@ -27,7 +27,7 @@ struct inflight_buffer {
 
 struct inflight {
     uint64_t last_tag;
-    uint64_t bytes;     /* encoded, of all batches under way */
+    uint64_t bytes; /* encoded, of all batches under way */
     uint32_t count;
     uint32_t next_free;
     struct inflight_batch *slot;

@@ -96,9 +96,12 @@ int main(int argc, char **argv)
 /* -1: go on; else the exit status. */
 static int options_read(int argc, char **argv, struct options *options)
 {
-    static const struct option table[] = {{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-                                          {"print-config", no_argument, NULL, 'p'}, {"help-config", no_argument, NULL, 'H'},
-                                          {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+    static const struct option table[] = {{"config", required_argument, NULL, 'c'},
+                                          {"check", no_argument, NULL, 'k'},
+                                          {"print-config", no_argument, NULL, 'p'},
+                                          {"help-config", no_argument, NULL, 'H'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "c:h", table, NULL)) != -1;) {
         switch (option) {
@@ -168,7 +171,8 @@ static int shipper_open(struct shipper *shipper)
         return fail("the resolver's thread cannot start", strerror(errno));
     for (; shipper->workers_open < config->workers; shipper->workers_open++) {
         uint32_t w = shipper->workers_open;
-        if (worker_open(&shipper->worker[w], w, config, shipper->stream, shipper->worker, &shipper->rest, shipper->resolver, shipper->main_fd, why, sizeof why) != 0) {
+        if (worker_open(&shipper->worker[w], w, config, shipper->stream, shipper->worker, &shipper->rest, shipper->resolver,
+                        shipper->main_fd, why, sizeof why) != 0) {
             shipper->workers_open++; /* what it has is closed too */
             return fail("a worker cannot be opened", why);
         }
@@ -191,8 +195,8 @@ static int shipper_start(struct shipper *shipper)
             return fail("a worker's thread cannot start", strerror(-rc));
         }
     }
-    log_line(LOG_INFO, "main", "started", "version=%s pid=%ld streams=%u workers=%u rings=%s", EHRING_BUILD_VERSION, (long)getpid(), config->stream_count,
-             config->workers, config->rings);
+    log_line(LOG_INFO, "main", "started", "version=%s pid=%ld streams=%u workers=%u rings=%s", EHRING_BUILD_VERSION, (long)getpid(),
+             config->stream_count, config->workers, config->rings);
     return 0;
 }
 
@@ -206,7 +210,8 @@ static bool workers_ended(const struct shipper *shipper)
 
 static void shipper_run(struct shipper *shipper)
 {
-    struct pollfd fds[] = {{.fd = shipper->signal_fd, .events = POLLIN}, {.fd = shipper->main_fd, .events = POLLIN},
+    struct pollfd fds[] = {{.fd = shipper->signal_fd, .events = POLLIN},
+                           {.fd = shipper->main_fd, .events = POLLIN},
                            {.fd = shipper->discover.inotify_fd, .events = POLLIN}};
     while (!workers_ended(shipper)) {
         if (!shipper->stopping)
@@ -249,10 +254,11 @@ static bool signals_take(struct shipper *shipper)
         bool again = shipper->stopping;
         shipper->stopping = true;
         int64_t deadline_ns = clock_mono_ns() + shipper->config->drain_seconds * CLOCK_NS_PER_SECOND;
-        log_line(LOG_INFO, "main", again ? "stopping at once, the rest stays in the rings" : "stopping, draining what is written", "drain_seconds=%u",
-                 again ? 0 : shipper->config->drain_seconds);
+        log_line(LOG_INFO, "main", again ? "stopping at once, the rest stays in the rings" : "stopping, draining what is written",
+                 "drain_seconds=%u", again ? 0 : shipper->config->drain_seconds);
         for (uint32_t w = 0; w < shipper->config->workers; w++)
-            worker_post(&shipper->worker[w], (struct worker_message){.kind = again ? WORKER_QUIT : WORKER_STOP, .deadline_ns = deadline_ns});
+            worker_post(&shipper->worker[w],
+                        (struct worker_message){.kind = again ? WORKER_QUIT : WORKER_STOP, .deadline_ns = deadline_ns});
         if (again)
             return false;
     }

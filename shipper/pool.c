@@ -51,8 +51,14 @@ void pool_conn_end(struct pool_conn *pc)
     order_none_store64(&pc->counters->connected, 0);
 }
 
-bool pool_conn_is_ready(const struct pool_conn *pc) { return pc->state == POOL_READY; }
-void pool_conn_accepted(struct pool_conn *pc) { pc->failure_count = 0; }
+bool pool_conn_is_ready(const struct pool_conn *pc)
+{
+    return pc->state == POOL_READY;
+}
+void pool_conn_accepted(struct pool_conn *pc)
+{
+    pc->failure_count = 0;
+}
 
 /* The one way down: says why, frees the stack, plans the next attempt, and tells the worker if there was something in flight to lose. */
 void pool_fail(struct pool_conn *pc, const char *what, const char *detail, int64_t now_ns)
@@ -61,7 +67,7 @@ void pool_fail(struct pool_conn *pc, const char *what, const char *detail, int64
     char quoted[700];
     bool was_ready = pc->state == POOL_READY, closing = pc->state == POOL_CLOSING;
     log_quote(quoted, sizeof quoted, detail); /* it may lie in what is freed now */
-    pc->lost |= pc->conn != NULL; /* until it was told */
+    pc->lost |= pc->conn != NULL;             /* until it was told */
     pool_conn_end(pc);
     if (closing)
         return;
@@ -70,12 +76,15 @@ void pool_fail(struct pool_conn *pc, const char *what, const char *detail, int64
     if (was_ready && pc->failure_count == 1)
         wait_ns = 0; /* a forced close after hours of work is normal life */
     pc->retry_at_ns = now_ns + wait_ns;
-    log_line(LOG_WARN, "pool", what, "stream=%s worker=%u host=%s port=%u hub=%s policy=%s reason=%s retry_ms=%lld", config->name, pc->worker,
-             config->connstr.host, pool_port(pc), config->hub, config->connstr.key_name[0] ? config->connstr.key_name : "-",
+    log_line(LOG_WARN, "pool", what, "stream=%s worker=%u host=%s port=%u hub=%s policy=%s reason=%s retry_ms=%lld", config->name,
+             pc->worker, config->connstr.host, pool_port(pc), config->hub, config->connstr.key_name[0] ? config->connstr.key_name : "-",
              quoted, (long long)(wait_ns / CLOCK_NS_PER_MS));
 }
 
-void pool_conn_restart(struct pool_conn *pc, const char *what, const char *detail, int64_t now_ns) { pool_fail(pc, what, detail, now_ns); }
+void pool_conn_restart(struct pool_conn *pc, const char *what, const char *detail, int64_t now_ns)
+{
+    pool_fail(pc, what, detail, now_ns);
+}
 
 void pool_enter(struct pool_conn *pc, enum pool_state state, int64_t wait_ns, int64_t now_ns)
 {
@@ -175,8 +184,10 @@ static void connected(struct pool_conn *pc, int64_t now_ns)
 {
     const struct connstr *cs = &pc->stream->config->connstr;
     snprintf(pc->container_id, sizeof pc->container_id, "ehring-%ld-%s-%u", (long)getpid(), pc->stream->config->name, pc->worker);
-    int rc = conn_open(&(struct conn_options){.container_id = pc->container_id, .hostname = cs->host, .product = "ehring", .version = EHRING_BUILD_VERSION},
-                       &pc->conn);
+    int rc = conn_open(
+        &(struct conn_options){
+            .container_id = pc->container_id, .hostname = cs->host, .product = "ehring", .version = EHRING_BUILD_VERSION},
+        &pc->conn);
     if (rc == 0 && pc->stream->tls)
         rc = tls_open(pc->stream->tls, cs->host, &pc->tls);
     if (rc != 0) {
@@ -212,7 +223,8 @@ static void tls_drain(struct pool_conn *pc, int64_t now_ns)
         return;
     }
     if (pc->state == POOL_TLS && tls_is_ready(pc->tls)) {
-        log_line(LOG_DEBUG, "pool", "TLS is up", "stream=%s worker=%u version=\"%s\"", pc->stream->config->name, pc->worker, tls_version(pc->tls));
+        log_line(LOG_DEBUG, "pool", "TLS is up", "stream=%s worker=%u version=\"%s\"", pc->stream->config->name, pc->worker,
+                 tls_version(pc->tls));
         pool_enter(pc, POOL_OPENING, connect_wait_ns(pc), now_ns);
     }
 }

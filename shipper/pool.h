@@ -1,5 +1,5 @@
-/* A worker's connection of one stream, from name to ready: resolve, connect, TLS, open, token, hub; renewal, backoff, loss. Stacks the byte transformers on
- * each other and on the socket; knows no batch. One per stream and worker. */
+/* A worker's connection of one stream, from name to ready: resolve, connect, TLS, open, token, hub; renewal, backoff, loss. Stacks the byte
+ * transformers on each other and on the socket; knows no batch. One per stream and worker. */
 #ifndef EHRING_POOL_H
 #define EHRING_POOL_H
 
@@ -31,14 +31,14 @@ struct pool_conn {
     struct resolver *resolver;
     struct counters_worker *counters;
     uint32_t worker;
-    int handle;                /* of net, -1: none */
+    int handle; /* of net, -1: none */
     int address_index;
     struct resolve_query query;
     struct tls *tls;
     struct conn *conn;
     uint32_t failure_count;
-    bool lost;                 /* CONN_CLOSED is still to be told */
-    const char *ended_by;      /* TLS is over, what the peer said before is still to be heard; NULL: not so */
+    bool lost;            /* CONN_CLOSED is still to be told */
+    const char *ended_by; /* TLS is over, what the peer said before is still to be heard; NULL: not so */
     int64_t retry_at_ns;
     int64_t deadline_ns;       /* of the present state, 0: none */
     int64_t token_renew_at_ns; /* 0: never */
@@ -50,11 +50,13 @@ struct pool_conn {
 void pool_conn_begin(struct pool_conn *pc, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker);
 void pool_conn_end(struct pool_conn *pc); /* at once */
 
-/* Time passes: resolver's answers, deadlines, renewals, idle frames; begins a connection if one is `wanted`. Returns when to come again (CLOCK_MONOTONIC ns). */
+/* Time passes: resolver's answers, deadlines, renewals, idle frames; begins a connection if one is `wanted`. Returns when to come again
+ * (CLOCK_MONOTONIC ns). */
 int64_t pool_conn_step(struct pool_conn *pc, bool wanted, int64_t now_ns);
 /* One event of the connection's handle. */
 void pool_conn_net_event(struct pool_conn *pc, const struct net_event *event, int64_t now_ns);
-/* Takes the next event that is not the pool's own: links, settlements, and CONN_CLOSED once the connection is lost (all its sends are unknown). */
+/* Takes the next event that is not the pool's own: links, settlements, and CONN_CLOSED once the connection is lost (all its sends are
+ * unknown). */
 bool pool_conn_next_event(struct pool_conn *pc, struct conn_event *event, int64_t now_ns);
 /* Moves output down the stack into the socket's buffers, as much as there is room for. */
 void pool_conn_pump(struct pool_conn *pc, int64_t now_ns);

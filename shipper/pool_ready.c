@@ -65,7 +65,8 @@ static void describe(const struct conn_event *event, char *to, size_t to_len)
     snprintf(to, to_len, "%s%s%s", event->condition, event->condition[0] && event->description[0] ? ": " : "", event->description);
 }
 
-/* The connection's own clock of the request starts with the next tick. -EBUSY: the last one is not answered yet, its answer or time-out comes first. */
+/* The connection's own clock of the request starts with the next tick. -EBUSY: the last one is not answered yet, its answer or time-out
+ * comes first. */
 static void request_begun(struct pool_conn *pc, int rc, const char *failed, int64_t now_ns)
 {
     pc->tick_at_ns = now_ns;
@@ -152,15 +153,17 @@ static void hub_answered(struct pool_conn *pc, const struct conn_event *event, i
         pool_enter(pc, POOL_READY, 0, now_ns);
         order_none_add64(&pc->counters->connect_count, 1);
         order_none_store64(&pc->counters->connected, 1);
-        log_line(LOG_INFO, "pool", "connection is ready", "stream=%s worker=%u host=%s hub=%s partitions=%u", pc->stream->config->name, pc->worker,
-                 pc->stream->config->connstr.host, pc->stream->config->hub, event->partition_count);
+        log_line(LOG_INFO, "pool", "connection is ready", "stream=%s worker=%u host=%s hub=%s partitions=%u", pc->stream->config->name,
+                 pc->worker, pc->stream->config->connstr.host, pc->stream->config->hub, event->partition_count);
         return;
     }
     if (pc->state != POOL_HUB) { /* a refresh that failed: the old answer stands */
-        log_line(LOG_WARN, "pool", "the hub's properties could not be read again", "stream=%s status=%d", pc->stream->config->name, event->status);
+        log_line(LOG_WARN, "pool", "the hub's properties could not be read again", "stream=%s status=%d", pc->stream->config->name,
+                 event->status);
         return;
     }
-    int at = snprintf(reason, sizeof reason, "status %d partitions %u limit %u ", event->status, event->partition_count, RING_PARTITIONS_MAX);
+    int at =
+        snprintf(reason, sizeof reason, "status %d partitions %u limit %u ", event->status, event->partition_count, RING_PARTITIONS_MAX);
     describe(event, reason + at, sizeof reason - (size_t)at);
     pool_fail(pc, event->status == 404 ? "hub not found: check hub or EntityPath" : "the hub's properties cannot be used", reason, now_ns);
 }

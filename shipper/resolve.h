@@ -18,8 +18,8 @@ enum resolve_state { RESOLVE_IDLE, RESOLVE_BUSY, RESOLVE_DONE, RESOLVE_FAILED };
 struct resolve_query {
     char host[256];
     uint16_t port;
-    int notify_fd;             /* eventfd of the asker, written when the state changes */
-    _Atomic uint32_t state;    /* enum resolve_state; read through resolve_state() */
+    int notify_fd;          /* eventfd of the asker, written when the state changes */
+    _Atomic uint32_t state; /* enum resolve_state; read through resolve_state() */
     int count;
     struct sockaddr_storage address[RESOLVE_ADDRESSES_MAX]; /* in the order to be tried */
     socklen_t address_len[RESOLVE_ADDRESSES_MAX];

@@ -99,7 +99,8 @@ static int stream_open_counters(const struct config *config, struct stream *stre
 {
     char path[1300];
     snprintf(path, sizeof path, "%s/%s.stat", config->rings, stream->config->name);
-    int rc = ring_stat_file_open(path, stream->config->name, counters_table, counters_table_count, sizeof(struct counters_words), &stream->stat);
+    int rc =
+        ring_stat_file_open(path, stream->config->name, counters_table, counters_table_count, sizeof(struct counters_words), &stream->stat);
     if (rc < 0) {
         snprintf(why, why_len, "counters %s: %s", path, strerror(-rc));
         return rc;
@@ -136,7 +137,8 @@ void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes
     uint64_t bytes = message_bytes_max;
     if (stream->config->batch_bytes_max && stream->config->batch_bytes_max < bytes)
         bytes = stream->config->batch_bytes_max;
-    uint32_t event_bytes_max = bytes > RING_ENVELOPE_BYTES ? (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes) - RING_ENVELOPE_BYTES : 1; /* 0: unknown */
+    uint32_t event_bytes_max =
+        bytes > RING_ENVELOPE_BYTES ? (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes) - RING_ENVELOPE_BYTES : 1; /* 0: unknown */
     order_none_store64(&stream->words->main.message_bytes_max, bytes);
     if (order_none_load32(&stream->event_bytes_max) == event_bytes_max)
         return;
@@ -207,8 +209,8 @@ static int stream_redo(struct stream *stream)
     totals_store(&stream->words->totals, total);
     if (!strchr(name, '/') && unlinkat(stream->dir_fd, name, 0) != 0 && errno != ENOENT) {
         rc = -errno;
-        log_line(LOG_WARN, "stream", "a drained ring could not be removed: the stream's directory must belong to the shipper's user", "stream=%s ring=%s error=\"%s\"",
-                 stream->config->name, name, strerror(-rc));
+        log_line(LOG_WARN, "stream", "a drained ring could not be removed: the stream's directory must belong to the shipper's user",
+                 "stream=%s ring=%s error=\"%s\"", stream->config->name, name, strerror(-rc));
     }
     order_redo_store32(&redo->full, 0);
     return rc;

@@ -18,17 +18,17 @@ struct stream {
     int bell_fd;
     char dir[1200];
     char bell_path[108];
-    char audience[600];            /* sb://host/hub */
-    struct tls_context *tls;       /* NULL: plain TCP to a local emulator */
+    char audience[600];      /* sb://host/hub */
+    struct tls_context *tls; /* NULL: plain TCP to a local emulator */
     struct ring_stat_file stat;
     struct counters_words *words;
-    _Atomic uint32_t partition_count;   /* told by the workers' connections, 0: not known yet */
-    _Atomic uint32_t event_bytes_max;   /* payload limit after an attach told the link's, 0: not known yet */
-    int main_fd;                   /* eventfd of the main thread: written when one of the two changed */
+    _Atomic uint32_t partition_count; /* told by the workers' connections, 0: not known yet */
+    _Atomic uint32_t event_bytes_max; /* payload limit after an attach told the link's, 0: not known yet */
+    int main_fd;                      /* eventfd of the main thread: written when one of the two changed */
 };
 
-/* Makes the directory (mode 3770 with a group, else 0700), takes the lock (-EBUSY names the holder), binds the doorbell, opens counters and trust.
- * 0 or negative errno with a sentence in `why`. Main thread. */
+/* Makes the directory (mode 3770 with a group, else 0700), takes the lock (-EBUSY names the holder), binds the doorbell, opens counters and
+ * trust. 0 or negative errno with a sentence in `why`. Main thread. */
 int stream_open(const struct config *config, uint32_t index, int main_fd, struct stream *out, char *why, size_t why_len);
 void stream_close(struct stream *stream);
 

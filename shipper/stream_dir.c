@@ -85,5 +85,6 @@ static void dir_set_default_acl(int fd, const char *dir)
                                       {ACL_TAG_MASK, ACL_PERM_READ_WRITE, UINT32_MAX},
                                       {ACL_TAG_OTHER, ACL_PERM_NONE, UINT32_MAX}}};
     if (fsetxattr(fd, "system.posix_acl_default", &acl, sizeof acl, 0) != 0)
-        log_line(LOG_WARN, "stream", "no default ACL: members of the group can write each other's rings", "dir=%s error=\"%s\"", dir, strerror(errno));
+        log_line(LOG_WARN, "stream", "no default ACL: members of the group can write each other's rings", "dir=%s error=\"%s\"", dir,
+                 strerror(errno));
 }

@@ -15,11 +15,11 @@
 #include "shipper/log.h"
 #include "shipper/worker_internal.h"
 
-#define PASS_WAIT_NS (100 * INT64_C(1000))     /* between two looks at the rings while there is traffic */
+#define PASS_WAIT_NS (100 * INT64_C(1000)) /* between two looks at the rings while there is traffic */
 #define IDLE_PASSES_BEFORE_SLEEP 20u
 #define SLEEP_NS_MAX CLOCK_NS_PER_SECOND
 #define SLEEP_NS_UNFENCED (5 * CLOCK_NS_PER_MS) /* where membarrier is forbidden */
-#define FIFO_CHUNKS 4096u                      /* 16 MiB of positions at the most */
+#define FIFO_CHUNKS 4096u                       /* 16 MiB of positions at the most */
 static_assert(NET_HANDLES_MAX > 2 * CONFIG_STREAMS_MAX, "a connection and a doorbell for each stream, and the worker's eventfd");
 
 static void *worker_run(void *argument);
@@ -32,11 +32,17 @@ static bool worker_is_done(struct worker *worker, int64_t now_ns);
 static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more, int64_t now_ns);
 static void worker_wake(struct worker *worker);
 
-int worker_open(struct worker *worker, uint32_t index, const struct config *config, struct stream *stream, struct worker *all, struct worker_rest *rest,
-                struct resolver *resolver, int main_fd, char *why, size_t why_len)
+int worker_open(struct worker *worker, uint32_t index, const struct config *config, struct stream *stream, struct worker *all,
+                struct worker_rest *rest, struct resolver *resolver, int main_fd, char *why, size_t why_len)
 {
-    *worker = (struct worker){.index = index, .worker_count = config->workers, .config = config, .all = all, .rest = rest, .resolver = resolver,
-                              .main_fd = main_fd, .wake_fd = -1};
+    *worker = (struct worker){.index = index,
+                              .worker_count = config->workers,
+                              .config = config,
+                              .all = all,
+                              .rest = rest,
+                              .resolver = resolver,
+                              .main_fd = main_fd,
+                              .wake_fd = -1};
     pthread_mutex_init(&worker->inbox_lock, NULL);
     int rc = net_open(config->net, &worker->net, why, why_len);
     if (rc != 0)
@@ -55,7 +61,8 @@ int worker_open(struct worker *worker, uint32_t index, const struct config *conf
         *ws = (struct worker_stream){.stream = &stream[s], .index = s, .counters = &stream[s].words->worker[index]};
         ws->link = calloc(RING_PARTITIONS_MAX + 1, sizeof *ws->link);
         worker->stream_count = s + 1;
-        if (!ws->link || feed_open(&ws->feed, index, config->workers, &worker->fifo_pool) != 0 || net_watch(worker->net, stream[s].bell_fd) < 0)
+        if (!ws->link || feed_open(&ws->feed, index, config->workers, &worker->fifo_pool) != 0 ||
+            net_watch(worker->net, stream[s].bell_fd) < 0)
             return -ENOMEM;
         ws->feed.counters = ws->counters;
         ws->feed.commit_to_read = &stream[s].words->commit_to_read[index];
@@ -119,8 +126,14 @@ static void worker_wake(struct worker *worker)
     }
 }
 
-bool worker_has_ended(const struct worker *worker) { return order_flag_get(&worker->ended); }
-void worker_join(struct worker *worker) { pthread_join(worker->thread, NULL); }
+bool worker_has_ended(const struct worker *worker)
+{
+    return order_flag_get(&worker->ended);
+}
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}
 
 static void *worker_run(void *argument)
 {
@@ -175,7 +188,8 @@ static void worker_turn(struct worker *worker)
 /* The backend itself broke: nothing here can mend it, and all is safe in the rings for the next start. */
 static void worker_give_up(const struct worker *worker, int rc)
 {
-    log_line(LOG_ERROR, "net", "the network backend failed: the shipper ends and must be started again", "worker=%u error=\"%s\"", worker->index, strerror(-rc));
+    log_line(LOG_ERROR, "net", "the network backend failed: the shipper ends and must be started again", "worker=%u error=\"%s\"",
+             worker->index, strerror(-rc));
     log_flush();
     _exit(1);
 }

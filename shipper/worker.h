@@ -41,7 +41,7 @@ struct worker_link { /* hub link (index 0) or the link of partition index - 1 */
     enum worker_link_state state;
     int id;
     uint32_t failure_count;
-    bool sending;          /* a delivery of it is half with proton */
+    bool sending; /* a delivery of it is half with proton */
     int64_t hold_until_ns;
     int64_t attach_until_ns; /* OPENING: when an answer must have come */
     uint64_t message_bytes_max;
@@ -53,10 +53,10 @@ struct worker_stream {
     struct pool_conn pc;
     struct feed feed;
     uint64_t inflight_bytes;
-    uint32_t buffer_count; /* held by batches that are half-sent */
+    uint32_t buffer_count;    /* held by batches that are half-sent */
     int64_t answers_check_ns; /* when to look next for what is not answered */
     uint32_t index;
-    uint32_t turn_start; /* which active domain is first: fairness */
+    uint32_t turn_start;      /* which active domain is first: fairness */
     struct worker_link *link; /* RING_PARTITIONS_MAX + 1 */
 };
 
@@ -70,7 +70,7 @@ struct worker {
     pthread_t thread;
     struct net *net;
     int wake_fd;
-    int main_fd;               /* eventfd of the main thread */
+    int main_fd; /* eventfd of the main thread */
     _Atomic uint32_t asleep;
     _Atomic uint32_t ended;
 
@@ -88,13 +88,13 @@ struct worker {
     bool stopping;
     bool quitting;
     int64_t stop_deadline_ns;
-    int64_t next_ns;           /* earliest timer of this turn */
+    int64_t next_ns; /* earliest timer of this turn */
     struct net_event event[NET_EVENTS_MAX];
 };
 
 /* Prepares a worker (not yet running). `all` has worker_count of them. 0 or negative errno, a sentence in `why`. Main thread. */
-int worker_open(struct worker *worker, uint32_t index, const struct config *config, struct stream *stream, struct worker *all, struct worker_rest *rest,
-                struct resolver *resolver, int main_fd, char *why, size_t why_len);
+int worker_open(struct worker *worker, uint32_t index, const struct config *config, struct stream *stream, struct worker *all,
+                struct worker_rest *rest, struct resolver *resolver, int main_fd, char *why, size_t why_len);
 int worker_start(struct worker *worker);
 /* Queues a message and wakes the worker. Any thread. */
 void worker_post(struct worker *worker, struct worker_message message);

@@ -16,8 +16,8 @@ bool worker_stream_is_idle(const struct worker_stream *ws);
 #define WORKER_ANSWER_WAIT_NS (120 * INT64_C(1000000000))
 
 void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, int64_t now_ns);
-void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, enum feed_failure failure, int64_t hold_ns,
-                         int64_t now_ns);
+void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, enum feed_failure failure,
+                         int64_t hold_ns, int64_t now_ns);
 /* The batch needs its buffer no more: its link is free for the next one. */
 void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch);
 void worker_link_reset(struct worker_link *link);

@@ -10,13 +10,16 @@
 #include "ringbuf/ring_route.h"
 #include "shipper/worker_internal.h"
 
-#define BUFFERS_OF_ALL_STREAMS 6u /* of which each has a share, at least one: a hub that stands still with all of its share half-sent stops no other */
+#define BUFFERS_OF_ALL_STREAMS                                                                                                             \
+    6u /* of which each has a share, at least one: a hub that stands still with all of its share half-sent stops no other */
 
 static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, int link_index);
-static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, int link_index, const struct batch_limits *limits, int64_t now_ns);
-static void event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch *batch, uint64_t limit, int64_t now_ns);
+static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, int link_index, const struct batch_limits *limits,
+                        int64_t now_ns);
+static void event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch *batch, uint64_t limit,
+                            int64_t now_ns);
 
 uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
 {
@@ -86,9 +89,11 @@ static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t do
         snprintf(address, sizeof address, "%s/Partitions/%u", ws->stream->config->hub, partition);
     link->id = conn_link_open(ws->pc.conn, address);
     if (link->id < 0) {
-        link->hold_until_ns = now_ns + backoff_wait_ns(++link->failure_count, ws->stream->config->retry_backoff_ms, ws->stream->config->retry_backoff_max_seconds);
+        link->hold_until_ns = now_ns + backoff_wait_ns(++link->failure_count, ws->stream->config->retry_backoff_ms,
+                                                       ws->stream->config->retry_backoff_max_seconds);
         worker_timer(worker, link->hold_until_ns);
-        log_line(LOG_WARN, "link", "no further link on this connection", "stream=%s address=%s error=\"%s\"", ws->stream->config->name, address, strerror(-link->id));
+        log_line(LOG_WARN, "link", "no further link on this connection", "stream=%s address=%s error=\"%s\"", ws->stream->config->name,
+                 address, strerror(-link->id));
         return -1;
     }
     link->state = WORKER_LINK_OPENING;
@@ -107,7 +112,8 @@ static struct batch_limits limits_of(const struct worker *worker, const struct w
                                  .linger_ns = worker->stopping ? 0 : config->linger_ms * CLOCK_NS_PER_MS};
 }
 
-static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, int link_index, const struct batch_limits *limits, int64_t now_ns)
+static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, int link_index, const struct batch_limits *limits,
+                        int64_t now_ns)
 {
     struct inflight *inflight = &worker->inflight;
     uint32_t buffers_max = worker->stream_count < BUFFERS_OF_ALL_STREAMS ? BUFFERS_OF_ALL_STREAMS / worker->stream_count : 1;
@@ -129,7 +135,8 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     if (rc == 0 && batch->event_count == 0)
         feed_take(&ws->feed, domain, batch->taken_count, NULL, 0);
     if (rc == 0 && batch->event_count > 0)
-        rc = conn_send(ws->pc.conn, ws->link[link_index].id, ib->tag, CONN_FORMAT_BATCH, inflight->buffer[buffer].bytes, batch->encoded_len);
+        rc =
+            conn_send(ws->pc.conn, ws->link[link_index].id, ib->tag, CONN_FORMAT_BATCH, inflight->buffer[buffer].bytes, batch->encoded_len);
     if (rc != 0 || batch->event_count == 0) {
         inflight_end(inflight, ib);
         return false;
@@ -148,7 +155,8 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
 }
 
 /* Nothing can deliver it as it is; it holds its domain, visibly, and is looked at again in case the limit changes. */
-static void event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch *batch, uint64_t limit, int64_t now_ns)
+static void event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch *batch, uint64_t limit,
+                            int64_t now_ns)
 {
     struct feed_domain *d = &ws->feed.domain[domain];
     const struct config_stream *config = ws->stream->config;
@@ -156,9 +164,9 @@ static void event_too_large(struct worker *worker, struct worker_stream *ws, uin
     int64_t wait_ns = backoff_wait_ns(++d->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
     d->hold_until_ns = now_ns + wait_ns;
     worker_timer(worker, d->hold_until_ns);
-    log_line(LOG_ERROR, "batch", "event exceeds the link's maximum: it holds its domain", "stream=%s ring=%s pos=%llu payload_bytes=%llu limit_bytes=%llu domain=%u",
-             config->name, ring_name(ring->lane.ring), (unsigned long long)batch->cover[0].first_pos, (unsigned long long)batch->payload_bytes,
-             (unsigned long long)limit, domain);
+    log_line(LOG_ERROR, "batch", "event exceeds the link's maximum: it holds its domain",
+             "stream=%s ring=%s pos=%llu payload_bytes=%llu limit_bytes=%llu domain=%u", config->name, ring_name(ring->lane.ring),
+             (unsigned long long)batch->cover[0].first_pos, (unsigned long long)batch->payload_bytes, (unsigned long long)limit, domain);
 }
 
 void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)
@@ -200,8 +208,8 @@ void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, stru
     batch_end(worker, ws, ib);
 }
 
-void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib, enum feed_failure failure, int64_t hold_ns,
-                         int64_t now_ns)
+void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib, enum feed_failure failure,
+                         int64_t hold_ns, int64_t now_ns)
 {
     const struct batch *batch = &ib->batch;
     struct feed_domain *d = &ws->feed.domain[batch->domain];

@@ -161,18 +161,22 @@ static void link_ended(struct worker *worker, struct worker_stream *ws, const st
     if (i < 0)
         return;
     struct worker_link *link = &ws->link[i];
-    bool normal = strcmp(event->condition, "amqp:link:detach-forced") == 0 && !strstr(event->description, "Unauthorized access") && !link->sending;
+    bool normal =
+        strcmp(event->condition, "amqp:link:detach-forced") == 0 && !strstr(event->description, "Unauthorized access") && !link->sending;
     order_none_add64(&ws->counters->link_ended_count, 1);
     worker_link_reset(link);
-    int64_t wait_ns = normal && link->failure_count == 0 ? 0 : backoff_wait_ns(link->failure_count + 1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
+    int64_t wait_ns = normal && link->failure_count == 0
+                          ? 0
+                          : backoff_wait_ns(link->failure_count + 1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
     link->failure_count++;
     link->hold_until_ns = now_ns + wait_ns;
     char where[24] = "hub";
     if (i > 0)
         snprintf(where, sizeof where, "%d", i - 1);
     log_line(normal ? LOG_INFO : LOG_WARN, "link", normal ? "link detached by the service" : "link refused or lost",
-             "stream=%s worker=%u hub=%s partition=%s condition=%s retry_ms=%lld reason=%s", config->name, worker->index, config->hub, where,
-             event->condition[0] ? event->condition : "-", (long long)(wait_ns / CLOCK_NS_PER_MS), log_quote(quoted, sizeof quoted, event->description));
+             "stream=%s worker=%u hub=%s partition=%s condition=%s retry_ms=%lld reason=%s", config->name, worker->index, config->hub,
+             where, event->condition[0] ? event->condition : "-", (long long)(wait_ns / CLOCK_NS_PER_MS),
+             log_quote(quoted, sizeof quoted, event->description));
     batches_lost(worker, ws, i, now_ns);
     if (strstr(event->description, "Unauthorized access"))
         pool_conn_restart(&ws->pc, "the service withdrew the authorisation: a new token is needed", event->condition, now_ns);
@@ -229,8 +233,9 @@ static void batch_settled(struct worker *worker, struct worker_stream *ws, const
     int64_t hold_ns = backoff_wait_ns(domain->failure_count + 1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
     if (strcmp(event->condition, "com.microsoft:server-busy") == 0 && hold_ns < BUSY_WAIT_NS)
         hold_ns = BUSY_WAIT_NS;
-    log_line(LOG_WARN, "batch", "batch was not accepted, it is sent again", "stream=%s domain=%u outcome=%s condition=%s events=%u bytes=%u attempt=%u retry_ms=%lld reason=%s",
-             config->name, batch->batch.domain, outcome, event->condition[0] ? event->condition : "-", batch->batch.event_count, batch->batch.encoded_len,
+    log_line(LOG_WARN, "batch", "batch was not accepted, it is sent again",
+             "stream=%s domain=%u outcome=%s condition=%s events=%u bytes=%u attempt=%u retry_ms=%lld reason=%s", config->name,
+             batch->batch.domain, outcome, event->condition[0] ? event->condition : "-", batch->batch.event_count, batch->batch.encoded_len,
              domain->failure_count + 1, (long long)(hold_ns / CLOCK_NS_PER_MS), log_quote(quoted, sizeof quoted, event->description));
     bool unknown = strcmp(event->condition, "com.microsoft:timeout") == 0;
     worker_batch_failed(worker, ws, batch, unknown ? FEED_MAYBE_DELIVERED : FEED_NOT_DELIVERED, hold_ns, now_ns);

@@ -26,8 +26,8 @@ static void send_all_forms(ehring *ring)
     expect(ehring_send_text(ring, text.c_str(), "key") == 0, "send_text");
 
     const std::vector<ehring_property> properties = {
-        ehring_property_text("text", "value"), ehring_property_bool("bool", true), ehring_property_int("int", -1),
-        ehring_property_uint("uint", 1), ehring_property_double("double", 0.5), ehring_property_timestamp("time", 1700000000000),
+        ehring_property_text("text", "value"), ehring_property_bool("bool", true),    ehring_property_int("int", -1),
+        ehring_property_uint("uint", 1),       ehring_property_double("double", 0.5), ehring_property_timestamp("time", 1700000000000),
     };
     ehring_event event{};
     event.data = text.data();

@@ -1,5 +1,5 @@
-/* Kills in the ring: a producer at random instants, a shipper at every instruction of a settlement. What returned from commit is there, positions and
- * counts close. crash_ring [seed [producers]] */
+/* Kills in the ring: a producer at random instants, a shipper at every instruction of a settlement. What returned from commit is there,
+ * positions and counts close. crash_ring [seed [producers]] */
 #include <signal.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -27,12 +27,15 @@
 #define BLIND 0
 #endif
 
-struct witness { /* shared with the child that is killed */
+struct witness {               /* shared with the child that is killed */
     _Atomic uint64_t returned; /* events whose commit, or whose array's publish, has returned */
     _Atomic uint64_t opened;
 };
 
-static uint32_t len_of(uint64_t number) { return 8 + (uint32_t)(number * 2654435761u % (PAYLOAD_MAX - 8)); }
+static uint32_t len_of(uint64_t number)
+{
+    return 8 + (uint32_t)(number * 2654435761u % (PAYLOAD_MAX - 8));
+}
 
 static void fill(uint8_t *payload, uint64_t number)
 {
@@ -110,14 +113,18 @@ static uint64_t take(struct rig *rig, uint64_t next)
             RIG_NEED(ring_copy(rig->ring, parts.payload_pos, payload, parts.payload_len) == 0);
             fill(want, next);
             RIG_NEED(memcmp(payload, want, parts.payload_len) == 0);
-            ring_lane_settle(&rig->lane, ring_class_of(record->pos), record->pos + ring_align16(record->len), &(struct ring_settled){.accepted_events = 1});
+            ring_lane_settle(&rig->lane, ring_class_of(record->pos), record->pos + ring_align16(record->len),
+                             &(struct ring_settled){.accepted_events = 1});
         }
     RIG_NEED(count == 0);
     rig_ack(rig, rig->lane.walk_pos);
     return next;
 }
 
-static uint64_t accepted(const struct ring *ring) { return order_none_load64(&ring_shipper(ring)->lane[0].counts.accepted_events); }
+static uint64_t accepted(const struct ring *ring)
+{
+    return order_none_load64(&ring_shipper(ring)->lane[0].counts.accepted_events);
+}
 
 /* Returns how many events the ring of a killed producer held. */
 static uint64_t kill_producer(uint64_t random, struct witness *witness)

@@ -1,4 +1,5 @@
-/* A shipper to which the kernel or a container's profile forbids io_uring, membarrier, or both: it says so, takes the other way, and delivers. */
+/* A shipper to which the kernel or a container's profile forbids io_uring, membarrier, or both: it says so, takes the other way, and
+ * delivers. */
 #include "tests/ship_rig.h"
 
 #include <linux/filter.h>
@@ -64,7 +65,8 @@ static void deliver(const struct profile *profile, struct ehring *ring)
     check(ehring_flush(ring, WAIT_MS, NULL) == 0, profile->what, "a single event after a sleep is not accepted");
 }
 
-/* In a process of its own, whose filter ends with it. The producer opens before the filter: registered for a barrier that then never comes. */
+/* In a process of its own, whose filter ends with it. The producer opens before the filter: registered for a barrier that then never comes.
+ */
 static int run(const struct profile *profile)
 {
     struct ehring *ring;
@@ -72,7 +74,8 @@ static int run(const struct profile *profile)
     int status = 0;
     rig_open(&rig, "seccomp:2", NULL);
     snprintf(rings, sizeof rings, "%s/r", rig.dir);
-    check(ehring_open(&(struct ehring_options){.stream = "seccomp", .rings_dir = rings, .make_stream_dir = true}, &ring) == 0, profile->what, ehring_open_error());
+    check(ehring_open(&(struct ehring_options){.stream = "seccomp", .rings_dir = rings, .make_stream_dir = true}, &ring) == 0,
+          profile->what, ehring_open_error());
     forbid(profile);
     rig_ship(&rig, "seccomp", "seccomp", 1, profile->net, NULL);
     if (!rig_log_says(&rig, "shipper", profile->log, WAIT_MS)) {
@@ -87,7 +90,8 @@ static int run(const struct profile *profile)
         check(WIFEXITED(status) && WEXITSTATUS(status) == 0, profile->what, "the shipper does not end in order");
     } else {
         ehring_close(ring);
-        check(waitpid(rig.shipper, &status, 0) == rig.shipper && WIFEXITED(status) && WEXITSTATUS(status) == 1, profile->what, "the exit status is not 1");
+        check(waitpid(rig.shipper, &status, 0) == rig.shipper && WIFEXITED(status) && WEXITSTATUS(status) == 1, profile->what,
+              "the exit status is not 1");
         rig.shipper = 0;
     }
     rig_close(&rig);
@@ -100,7 +104,9 @@ int main(void)
         {"io_uring forbidden, net = auto", "auto", true, false,
          "msg=\"network by epoll\" reason=\"io_uring refused by the kernel or a seccomp profile: Operation not permitted; epoll\"", true},
         {"io_uring forbidden, net = uring", "uring", true, false,
-         "level=error area=main msg=\"a worker cannot be opened\" reason=\"io_uring refused by the kernel or a seccomp profile: Operation not permitted", false},
+         "level=error area=main msg=\"a worker cannot be opened\" reason=\"io_uring refused by the kernel or a seccomp profile: Operation "
+         "not permitted",
+         false},
         {"io_uring forbidden, net = epoll", "epoll", true, false, "msg=\"network by epoll\" reason=\"the configuration asks for it", true},
         {"membarrier forbidden", "auto", false, true, "msg=\"started\"", true},
         {"both forbidden", "auto", true, true, "msg=\"network by epoll\" reason=\"io_uring refused", true},

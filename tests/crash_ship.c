@@ -1,7 +1,6 @@
-/* Producers and shipper are killed at random instants while events flow into a real hub: what a call had committed must have arrived, in order per producer and key.
- * The witness is the producer's own memory of what returned from commit, and what the hub stored: nobody's counters.
- * Beside it the ledger must close after each kill of a shipper, under load, and at the end.
- * usage: crash_ship [KILLS [SEED]] */
+/* Producers and shipper are killed at random instants while events flow into a real hub: what a call had committed must have arrived, in
+ * order per producer and key. The witness is the producer's own memory of what returned from commit, and what the hub stored: nobody's
+ * counters. Beside it the ledger must close after each kill of a shipper, under load, and at the end. usage: crash_ship [KILLS [SEED]] */
 #include "tests/ship_rig.h"
 
 #include <stdatomic.h>
@@ -19,8 +18,8 @@ struct witness { /* shared with the producers */
     _Atomic uint32_t committed[SLOTS][LIVES_MAX];
 };
 
-struct life { /* what the store has of one producer's life */
-    uint8_t *seen;          /* times each event arrived, up to 255 */
+struct life {                /* what the store has of one producer's life */
+    uint8_t *seen;           /* times each event arrived, up to 255 */
     uint32_t last[KEYS + 1]; /* per key: the newest event at its first arrival */
 };
 
@@ -38,7 +37,8 @@ static void produce(const struct ship_rig *rig, int slot, int life)
     char rings[100], body[200], key[8];
     struct ehring *ring;
     snprintf(rings, sizeof rings, "%s/r", rig->dir);
-    const struct ehring_options options = {.stream = "crash", .rings_dir = rings, .capacity_bytes = 1 << 18, .full = EHRING_FULL_WAIT, .make_stream_dir = true};
+    const struct ehring_options options = {
+        .stream = "crash", .rings_dir = rings, .capacity_bytes = 1 << 18, .full = EHRING_FULL_WAIT, .make_stream_dir = true};
     if (ehring_open(&options, &ring) != 0) {
         fprintf(stderr, "open: %s\n", ehring_open_error());
         _exit(1);
@@ -46,7 +46,8 @@ static void produce(const struct ship_rig *rig, int slot, int life)
     for (uint32_t i = 0; i < EVENTS_MAX; i++) {
         uint32_t k = i % (KEYS + 1); /* one in KEYS + 1 has no key */
         snprintf(key, sizeof key, "k%u", k);
-        int len = snprintf(body, sizeof body, "crash slot %d life %d event %u %.*s;", slot, life, i, (int)(i * 7 % 100), "....................................................................................................");
+        int len = snprintf(body, sizeof body, "crash slot %d life %d event %u %.*s;", slot, life, i, (int)(i * 7 % 100),
+                           "....................................................................................................");
         if (ehring_send(ring, body, (size_t)len, k < KEYS ? key : NULL) != 0)
             _exit(1);
         atomic_store(&witness->committed[slot][life], i + 1);
@@ -73,7 +74,8 @@ static void shipper_start(struct ship_rig *rig)
 {
     static const int workers[] = {1, 2, 4, 3};
     static const char *const nets[] = {"auto", "epoll"};
-    rig_ship(rig, "crash", "crash", workers[random_next(4)], nets[random_next(2)], "retry_backoff_ms = 20\nretry_backoff_max_seconds = 1\nbatch_count_max = 200\n");
+    rig_ship(rig, "crash", "crash", workers[random_next(4)], nets[random_next(2)],
+             "retry_backoff_ms = 20\nretry_backoff_max_seconds = 1\nbatch_count_max = 200\n");
 }
 
 /* Counts one stored event; complains about an order that is broken. */
@@ -86,7 +88,8 @@ static int store_take(struct life lives[SLOTS][LIVES_MAX], const struct hub_reco
     size_t left = at ? record->event_len - (size_t)(at - record->event) : 0;
     if (at)
         memcpy(body, at, left < sizeof body - 1 ? left : sizeof body - 1);
-    if (!at || sscanf(body, "crash slot %d life %d event %u", &slot, &life, &event) != 3 || slot >= SLOTS || life >= LIVES_MAX || event >= EVENTS_MAX) {
+    if (!at || sscanf(body, "crash slot %d life %d event %u", &slot, &life, &event) != 3 || slot >= SLOTS || life >= LIVES_MAX ||
+        event >= EVENTS_MAX) {
         fprintf(stderr, "an event nobody sent is in the store\n");
         return 1;
     }
@@ -137,8 +140,8 @@ static int store_check(const struct ship_rig *rig)
             free(lives[slot][life].seen);
         }
     }
-    printf("crash_ship: committed %llu, stored %llu, missing %llu, repeated %llu, broken orders %d\n", (unsigned long long)committed, (unsigned long long)stored,
-           (unsigned long long)missing, (unsigned long long)repeated, faults);
+    printf("crash_ship: committed %llu, stored %llu, missing %llu, repeated %llu, broken orders %d\n", (unsigned long long)committed,
+           (unsigned long long)stored, (unsigned long long)missing, (unsigned long long)repeated, faults);
     return missing > 0 || faults > 0 || committed == 0;
 }
 

@@ -1,8 +1,9 @@
-/* Any bytes as a ring: constants, producer's words, shipper's words and record heads are spoilt, and every reader must refuse or read on within
- * the ring, never crash, never loop. fuzz_ring [seed [rounds]] */
+/* Any bytes as a ring: constants, producer's words, shipper's words and record heads are spoilt, and every reader must refuse or read on
+ * within the ring, never crash, never loop. fuzz_ring [seed [rounds]] */
 #include <sys/mman.h>
 
 #include "ring_rig.h"
+#include "ringbuf/ring_ledger.h"
 #include "ringbuf/ring_internal.h"
 #include "ringbuf/ring_stat.h"
 
@@ -17,7 +18,8 @@ static void make_original(struct rig *rig)
     uint8_t data[600] = {1};
 
     for (uint32_t i = 0; i < 400; i++) {
-        struct ring_shape shape = {.payload_len = i % 600, .key = data, .key_len = i % 4 == 0 ? i % 128 : 0, .meta = data, .meta_len = i % 5 == 0 ? 40 : 0};
+        struct ring_shape shape = {
+            .payload_len = i % 600, .key = data, .key_len = i % 4 == 0 ? i % 128 : 0, .meta = data, .meta_len = i % 5 == 0 ? 40 : 0};
         if (ring_writer_put(rig->writer, &shape, data) == -EAGAIN) {
             RIG_NEED(rig_drain(rig) > 0);
             RIG_NEED(ring_writer_put(rig->writer, &shape, data) == 0);
@@ -87,6 +89,7 @@ static void read_by_tools(struct ring *ring, const char *path)
     struct ring_tap tap = {.ring = ring, .pos = order_load_gate(&ring_shipper(ring)->gate.gate_pos)};
     struct ring_record record;
     struct ring_stat_view view;
+    struct ring_ledger ledger;
     uint8_t payload[64];
     char why[200];
     size_t len;
@@ -94,6 +97,7 @@ static void read_by_tools(struct ring *ring, const char *path)
 
     (void)ring_count_pending(ring);
     (void)ring_committed_events(ring);
+    RIG_NEED(ring_ledger_of_ring(ring, &ledger, NULL) <= 0);
     (void)ring_noted_time_ns(ring, tap.pos);
     (void)ring_synced_pos(ring);
     RIG_NEED(ring_quarantine_text(ring_quarantined(ring)) != NULL);

@@ -49,7 +49,8 @@ static inline void rig_dirs(struct rig *rig)
 static inline void rig_write(struct rig *rig, uint64_t capacity)
 {
     struct ring_refusal why = {0};
-    int err = ring_writer_open(&(struct ring_writer_options){.stream_dir = rig->dir, .name = "rig", .capacity = capacity}, &rig->writer, &why);
+    int err =
+        ring_writer_open(&(struct ring_writer_options){.stream_dir = rig->dir, .name = "rig", .capacity = capacity}, &rig->writer, &why);
 
     if (err)
         fprintf(stderr, "ring_writer_open: %d %s\n", err, why.text);
@@ -117,7 +118,10 @@ static inline int rig_put(struct rig *rig, const void *data, uint32_t len)
     return ring_writer_put(rig->writer, &(struct ring_shape){.payload_len = len}, data);
 }
 
-static inline void rig_ack(struct rig *rig, uint64_t pos) { ring_lane_ack(&rig->lane, pos, pos); }
+static inline void rig_ack(struct rig *rig, uint64_t pos)
+{
+    ring_lane_ack(&rig->lane, pos, pos);
+}
 
 /* Walks up to what is written; returns the number of records of the last walk. */
 static inline int rig_walk(struct rig *rig)
@@ -159,7 +163,10 @@ static inline int64_t rig_now_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-static inline int64_t rig_soon_ns(int64_t ms) { return rig_now_ns() + ms * 1000000; }
+static inline int64_t rig_soon_ns(int64_t ms)
+{
+    return rig_now_ns() + ms * 1000000;
+}
 
 /* xorshift: a seed is printed and can be given again. */
 static inline uint64_t rig_random(uint64_t *state)

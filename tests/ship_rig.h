@@ -1,4 +1,5 @@
-/* Real processes for end-to-end programs: a hub and a shipper in a directory of their own, started, killed and started again. Plain asserts. */
+/* Real processes for end-to-end programs: a hub and a shipper in a directory of their own, started, killed and started again. Plain
+ * asserts. */
 #ifndef TESTS_SHIP_RIG_H
 #define TESTS_SHIP_RIG_H
 
@@ -21,7 +22,7 @@
 #include "shipper/counters.h"
 
 struct ship_rig {
-    char dir[64];    /* of all files; the rings lie in dir/r */
+    char dir[64]; /* of all files; the rings lie in dir/r */
     char build[512];
     pid_t hub;
     pid_t shipper;
@@ -29,7 +30,10 @@ struct ship_rig {
     char connection[256];
 };
 
-static inline void rig_path(const struct ship_rig *rig, const char *name, char to[160]) { snprintf(to, 160, "%.60s/%.60s", rig->dir, name); }
+static inline void rig_path(const struct ship_rig *rig, const char *name, char to[160])
+{
+    snprintf(to, 160, "%.60s/%.60s", rig->dir, name);
+}
 
 static inline int64_t rig_now_ms(void)
 {
@@ -63,7 +67,8 @@ static inline pid_t rig_spawn(const struct ship_rig *rig, const char *name, char
     _exit(127);
 }
 
-/* A hub on ports of the kernel's choice with `spec` (NAME:PARTITIONS), storing into dir/store. Further options may follow, NULL-terminated. */
+/* A hub on ports of the kernel's choice with `spec` (NAME:PARTITIONS), storing into dir/store. Further options may follow, NULL-terminated.
+ */
 static inline void rig_open(struct ship_rig *rig, const char *spec, const char *const *more)
 {
     char program[600], state[160], store[160], line[1024] = "";
@@ -77,7 +82,8 @@ static inline void rig_open(struct ship_rig *rig, const char *spec, const char *
     snprintf(program, sizeof program, "%s/ehring-hub", rig->build);
     rig_path(rig, "hub", state);
     rig_path(rig, "store", store);
-    char *argv[32] = {program, "--amqp-port", "0", "--amqps-port", "0", "--state-dir", state, "--store-file", store, "--hub", (char *)(uintptr_t)spec};
+    char *argv[32] = {program,        "--amqp-port", "0",     "--amqps-port",         "0", "--state-dir", state,
+                      "--store-file", store,         "--hub", (char *)(uintptr_t)spec};
     for (int i = 11; more && *more && i < 31; i++, more++)
         argv[i] = (char *)(uintptr_t)*more;
     assert(pipe(ready) == 0);
@@ -102,8 +108,10 @@ static inline void rig_ship(struct ship_rig *rig, const char *stream, const char
     rig_path(rig, "shipper.conf", config);
     FILE *to = fopen(config, "w");
     assert(to);
-    fprintf(to, "[shipper]\nrings = %s/r\nworkers = %d\nnet = %s\nlog_level = %s\n[stream %s]\nhub = %s\nconnection_string = ${file:%s}\nca_file = %s\n%s\n", rig->dir,
-            workers, net, log_env, stream, hub, rig->connection, rig->ca, more ? more : "");
+    fprintf(to,
+            "[shipper]\nrings = %s/r\nworkers = %d\nnet = %s\nlog_level = %s\n[stream %s]\nhub = %s\nconnection_string = "
+            "${file:%s}\nca_file = %s\n%s\n",
+            rig->dir, workers, net, log_env, stream, hub, rig->connection, rig->ca, more ? more : "");
     fclose(to);
     snprintf(program, sizeof program, "%s/ehring-shipper", rig->build);
     rig->shipper = rig_spawn(rig, "shipper", (char *[]){program, "--config", config, NULL}, -1);

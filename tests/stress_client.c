@@ -1,5 +1,5 @@
-/* Threads that send through libehring while others accept: waits for room, flush, and one-call rings whose threads come and go. Runs under thread
- * sanitizer too. Usage: stress_client [rounds] */
+/* Threads that send through libehring while others accept: waits for room, flush, and one-call rings whose threads come and go. Runs under
+ * thread sanitizer too. Usage: stress_client [rounds] */
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
@@ -89,7 +89,8 @@ static void *send_all(void *arg)
             number[i] = n + i;
             events[i] = (struct ehring_event){.data = &number[i], .len = sizeof(number[i])};
         }
-        int sent = count > 1 ? ehring_send_many(sender->ring, events, count) : 1 + ehring_send(sender->ring, number, sizeof(number[0]), NULL);
+        int sent =
+            count > 1 ? ehring_send_many(sender->ring, events, count) : 1 + ehring_send(sender->ring, number, sizeof(number[0]), NULL);
         if (sent != (int)count)
             sender->failure = "an event was not sent";
         n += count;

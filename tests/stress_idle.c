@@ -1,5 +1,5 @@
-/* A shipper with nothing to do: each worker sleeps at most twice a second, and a single event after a sleep is taken because the doorbell rings,
- * not because a sleep ended by itself. */
+/* A shipper with nothing to do: each worker sleeps at most twice a second, and a single event after a sleep is taken because the doorbell
+ * rings, not because a sleep ended by itself. */
 #include "tests/ship_rig.h"
 
 #include "client/ehring.h"
@@ -78,7 +78,8 @@ int main(void)
     for (size_t n = 0; n < 2; n++) {
         rig_ship(&rig, "idle", "idle", WORKERS, nets[n], NULL);
         check(rig_log_says(&rig, "shipper", n == 0 ? "msg=\"started\"" : "network by epoll", WAIT_MS), "the shipper does not start");
-        check(ehring_open(&(struct ehring_options){.stream = "idle", .rings_dir = rings, .make_stream_dir = true}, &ring) == 0, ehring_open_error());
+        check(ehring_open(&(struct ehring_options){.stream = "idle", .rings_dir = rings, .make_stream_dir = true}, &ring) == 0,
+              ehring_open_error());
         idle(nets[n], ring);
         ehring_close(ring);
         check(rig_end(&rig.shipper, SIGTERM) == 0, "the shipper does not end in order");

@@ -38,8 +38,21 @@ Test(client_envelope, has_room_for_all_that_amqp_puts_around_an_event)
     const struct ehring_event events[] = {
         {.data = text, .len = 1},
         {.data = text, .len = 255, .key = key},
-        {.data = text, .len = 255, .key = "k", .content_type = "", .message_id = "", .correlation_id = "", .schema_version = "", .traceparent = ""},
-        {.data = text, .len = 255, .key = key, .content_type = text, .message_id = text, .correlation_id = text, .schema_version = text,
+        {.data = text,
+         .len = 255,
+         .key = "k",
+         .content_type = "",
+         .message_id = "",
+         .correlation_id = "",
+         .schema_version = "",
+         .traceparent = ""},
+        {.data = text,
+         .len = 255,
+         .key = key,
+         .content_type = text,
+         .message_id = text,
+         .correlation_id = text,
+         .schema_version = text,
          .traceparent = text},
     };
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
@@ -49,7 +62,8 @@ Test(client_envelope, has_room_for_all_that_amqp_puts_around_an_event)
         for (enum ehring_type type = EHRING_TYPE_TEXT; type <= EHRING_TYPE_UUID; type++) {
             for (int i = 0; i < 250; i++) {
                 snprintf(name[i], sizeof(name[i]), long_name ? "%0200d" : "%d", i);
-                properties[i] = (struct ehring_property){.name = name[i], .type = type, .len = 16, .value.u64 = type == EHRING_TYPE_BOOL ? 1 : UINT64_MAX};
+                properties[i] = (struct ehring_property){
+                    .name = name[i], .type = type, .len = 16, .value.u64 = type == EHRING_TYPE_BOOL ? 1 : UINT64_MAX};
                 if (type == EHRING_TYPE_TEXT || type == EHRING_TYPE_BYTES || type == EHRING_TYPE_UUID)
                     properties[i].value.bytes = text;
             }

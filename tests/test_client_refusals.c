@@ -51,8 +51,17 @@ Test(client_refuses, a_key_of_129_characters)
 Test(client_refuses, a_key_that_is_not_utf8)
 {
     static const char *const bad[] = {
-        "\x80", "\xff", "ok then \xc3", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf0\x80\x80\x80", "\xe2\x82",
-        "12345678\xe2\x28\xa1", "\xf8\x88\x80\x80\x80",
+        "\x80",
+        "\xff",
+        "ok then \xc3",
+        "\xc0\xaf",
+        "\xe0\x80\x80",
+        "\xed\xa0\x80",
+        "\xf4\x90\x80\x80",
+        "\xf0\x80\x80\x80",
+        "\xe2\x82",
+        "12345678\xe2\x28\xa1",
+        "\xf8\x88\x80\x80\x80",
     };
     struct rig rig;
 
@@ -96,8 +105,10 @@ Test(client_refuses, texts_that_are_not_utf8)
                    EHRING_REFUSED_TEXT_NOT_UTF8);
     expect_refused(&rig, send_event(&rig, (struct ehring_event){.content_type = "text/\xc3\xa9"}), EHRING_E_TEXT_NOT_UTF8,
                    EHRING_REFUSED_TEXT_NOT_UTF8);
-    expect_refused(&rig, send_event(&rig, (struct ehring_event){.message_id = "\xff"}), EHRING_E_TEXT_NOT_UTF8, EHRING_REFUSED_TEXT_NOT_UTF8);
-    expect_refused(&rig, send_event(&rig, (struct ehring_event){.traceparent = "\xff"}), EHRING_E_TEXT_NOT_UTF8, EHRING_REFUSED_TEXT_NOT_UTF8);
+    expect_refused(&rig, send_event(&rig, (struct ehring_event){.message_id = "\xff"}), EHRING_E_TEXT_NOT_UTF8,
+                   EHRING_REFUSED_TEXT_NOT_UTF8);
+    expect_refused(&rig, send_event(&rig, (struct ehring_event){.traceparent = "\xff"}), EHRING_E_TEXT_NOT_UTF8,
+                   EHRING_REFUSED_TEXT_NOT_UTF8);
     rig_close(&rig);
 }
 
@@ -148,9 +159,11 @@ Test(client_refuses, optional_fields_of_more_than_64_kib_but_takes_what_just_fit
     expect_refused(&rig, send_property(&rig, ehring_property_text("p", big)), EHRING_E_META_TOO_LARGE, EHRING_REFUSED_META_TOO_LARGE);
     expect_refused(&rig, send_event(&rig, (struct ehring_event){.properties = two, .property_count = 2}), EHRING_E_META_TOO_LARGE,
                    EHRING_REFUSED_META_TOO_LARGE);
-    expect_refused(&rig, send_event(&rig, (struct ehring_event){.message_id = big}), EHRING_E_META_TOO_LARGE, EHRING_REFUSED_META_TOO_LARGE);
+    expect_refused(&rig, send_event(&rig, (struct ehring_event){.message_id = big}), EHRING_E_META_TOO_LARGE,
+                   EHRING_REFUSED_META_TOO_LARGE);
     big[256] = 0;
-    expect_refused(&rig, send_event(&rig, (struct ehring_event){.traceparent = big}), EHRING_E_META_TOO_LARGE, EHRING_REFUSED_META_TOO_LARGE);
+    expect_refused(&rig, send_event(&rig, (struct ehring_event){.traceparent = big}), EHRING_E_META_TOO_LARGE,
+                   EHRING_REFUSED_META_TOO_LARGE);
     big[255] = 0;
     cr_expect_eq(send_event(&rig, (struct ehring_event){.traceparent = big}), 0);
     rig_expect(&rig, "x", 1, NULL);
@@ -305,7 +318,8 @@ Test(client_open_refuses, a_directory_that_is_not_writable)
     if (geteuid() == 0 && seteuid(65534) != 0)
         cr_skip_test("cannot give up root");
     expect_no_open((struct ehring_options){.stream = RIG_STREAM, .rings_dir = rig.rings}, EHRING_E_NOT_WRITABLE, rig.stream_dir);
-    expect_no_open((struct ehring_options){.stream = "new", .rings_dir = rig.rings, .make_stream_dir = true}, EHRING_E_NOT_WRITABLE, "/new");
+    expect_no_open((struct ehring_options){.stream = "new", .rings_dir = rig.rings, .make_stream_dir = true}, EHRING_E_NOT_WRITABLE,
+                   "/new");
     if (getuid() == 0)
         cr_assert_eq(seteuid(0), 0);
     rig_close(&rig);
@@ -325,7 +339,8 @@ Test(client_open_refuses, a_ring_that_its_file_system_cannot_hold)
         rig_close(&rig);
         cr_skip_test("this machine's shared memory holds the largest ring");
     }
-    expect_no_open((struct ehring_options){.stream = RIG_STREAM, .rings_dir = rig.rings, .capacity_bytes = capacity}, EHRING_E_NO_SPACE, "");
+    expect_no_open((struct ehring_options){.stream = RIG_STREAM, .rings_dir = rig.rings, .capacity_bytes = capacity}, EHRING_E_NO_SPACE,
+                   "");
     cr_expect_gt(strcspn(ehring_open_error(), "0123456789"), 0);
     cr_expect(strpbrk(ehring_open_error(), "0123456789"), "wanted and free are named: %s", ehring_open_error());
     cr_expect_eq(rmdir(rig.stream_dir), 0, "nothing was left behind");
@@ -390,11 +405,32 @@ Test(client_open_refuses, a_path_that_a_socket_address_cannot_hold)
 Test(client_texts, every_code_has_a_sentence_of_its_own)
 {
     static const int codes[] = {
-        EHRING_DROPPED, EHRING_E_FULL, EHRING_E_TIMED_OUT, EHRING_E_EVENT_TOO_LARGE, EHRING_E_RING_TOO_SMALL, EHRING_E_KEY_NOT_UTF8,
-        EHRING_E_CLOSED, EHRING_E_FORKED, EHRING_E_RESERVED, EHRING_E_INVALID, EHRING_E_NO_STREAM_DIR, EHRING_E_NOT_WRITABLE,
-        EHRING_E_NO_SPACE, EHRING_E_NO_MEMORY, EHRING_E_PATH_TOO_LONG, EHRING_E_NO_EVENT, EHRING_E_KEY_TOO_LONG, EHRING_E_KEY_AND_PARTITION,
-        EHRING_E_PARTITION_ID, EHRING_E_PROPERTY, EHRING_E_TEXT_NOT_UTF8, EHRING_E_META_TOO_LARGE, EHRING_E_NOT_RESERVED,
-        EHRING_E_THREAD_STREAMS, -EIO, 0,
+        EHRING_DROPPED,
+        EHRING_E_FULL,
+        EHRING_E_TIMED_OUT,
+        EHRING_E_EVENT_TOO_LARGE,
+        EHRING_E_RING_TOO_SMALL,
+        EHRING_E_KEY_NOT_UTF8,
+        EHRING_E_CLOSED,
+        EHRING_E_FORKED,
+        EHRING_E_RESERVED,
+        EHRING_E_INVALID,
+        EHRING_E_NO_STREAM_DIR,
+        EHRING_E_NOT_WRITABLE,
+        EHRING_E_NO_SPACE,
+        EHRING_E_NO_MEMORY,
+        EHRING_E_PATH_TOO_LONG,
+        EHRING_E_NO_EVENT,
+        EHRING_E_KEY_TOO_LONG,
+        EHRING_E_KEY_AND_PARTITION,
+        EHRING_E_PARTITION_ID,
+        EHRING_E_PROPERTY,
+        EHRING_E_TEXT_NOT_UTF8,
+        EHRING_E_META_TOO_LARGE,
+        EHRING_E_NOT_RESERVED,
+        EHRING_E_THREAD_STREAMS,
+        -EIO,
+        0,
     };
     size_t count = sizeof(codes) / sizeof(codes[0]);
 

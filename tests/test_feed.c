@@ -1,4 +1,5 @@
-/* What one worker makes of real rings: domains in order, gates that follow acceptance, failures walked again, restarts that repeat nothing settled. */
+/* What one worker makes of real rings: domains in order, gates that follow acceptance, failures walked again, restarts that repeat nothing
+ * settled. */
 #include <criterion/criterion.h>
 
 #include <errno.h>
@@ -54,7 +55,9 @@ static void rig_open(struct rig *rig, uint64_t capacity)
     memset(rig, 0, sizeof *rig);
     strcpy(rig->dir, "/tmp/ehring-feed-XXXXXX");
     cr_assert_not_null(mkdtemp(rig->dir));
-    cr_assert_eq(ring_writer_open(&(struct ring_writer_options){.stream_dir = rig->dir, .name = "t", .capacity = capacity}, &rig->writer, &why), 0, "%s", why.text);
+    cr_assert_eq(
+        ring_writer_open(&(struct ring_writer_options){.stream_dir = rig->dir, .name = "t", .capacity = capacity}, &rig->writer, &why), 0,
+        "%s", why.text);
     rig->dir_fd = open(rig->dir, O_RDONLY | O_DIRECTORY);
     const char *file = strrchr(ring_writer_path(rig->writer), '/') + 1;
     cr_assert_eq(ring_open(rig->dir_fd, file, RING_ACCESS_SHIPPER, &rig->ring, &why), 0, "%s", why.text);
@@ -77,7 +80,8 @@ static void put(struct rig *rig, uint32_t partition, uint32_t number, uint32_t l
     char body[4096];
     memset(body, '.', sizeof body);
     int used = snprintf(body, sizeof body, "p%u n%u;", partition, number);
-    struct ring_shape shape = {.payload_len = len > (uint32_t)used ? len : (uint32_t)used, .route = (uint16_t)partition, .flags = RING_FLAG_ROUTE_PARTITION};
+    struct ring_shape shape = {
+        .payload_len = len > (uint32_t)used ? len : (uint32_t)used, .route = (uint16_t)partition, .flags = RING_FLAG_ROUTE_PARTITION};
     cr_assert_eq(ring_writer_put(rig->writer, &shape, body), 0);
 }
 
@@ -96,8 +100,14 @@ static uint32_t numbers_of(const uint8_t *bytes, uint32_t len, uint32_t partitio
     return count;
 }
 
-static uint64_t gate(const struct rig *rig) { return order_load_gate(&ring_shipper(rig->ring)->gate.gate_pos); }
-static uint32_t domain_of(uint32_t partition) { return ring_partition_domain(partition); }
+static uint64_t gate(const struct rig *rig)
+{
+    return order_load_gate(&ring_shipper(rig->ring)->gate.gate_pos);
+}
+static uint32_t domain_of(uint32_t partition)
+{
+    return ring_partition_domain(partition);
+}
 
 static void send_one(struct rig *rig, uint32_t domain, struct batch *batch)
 {

@@ -5,7 +5,10 @@
 #include "ringbuf/ring_internal.h"
 #include "ringbuf/ring_route.h"
 
-static struct ring_shipper *shipper_of(const struct rig *rig) { return rig->ring->shipper; }
+static struct ring_shipper *shipper_of(const struct rig *rig)
+{
+    return rig->ring->shipper;
+}
 
 Test(ring_done, a_settlement_moves_position_and_counts)
 {
@@ -57,7 +60,8 @@ Test(ring_done, a_start_completes_a_full_redo_record_and_ignores_an_empty_one)
 
 Test(ring_done, pending_is_what_lies_above_the_gate_and_is_not_settled)
 {
-    struct ring_shape keyed = {.key = "customer", .key_len = 8, .payload_len = 4}, direct = {.route = 3, .flags = RING_FLAG_ROUTE_PARTITION, .payload_len = 4};
+    struct ring_shape keyed = {.key = "customer", .key_len = 8, .payload_len = 4},
+                      direct = {.route = 3, .flags = RING_FLAG_ROUTE_PARTITION, .payload_len = 4};
     uint32_t domain;
     struct rig rig;
 

@@ -74,7 +74,8 @@ Test(ring_file, maps_each_side_with_no_more_rights_than_it_needs)
     int seen = 0;
 
     rig_open(&rig, 65536);
-    unsigned long writer = (unsigned long)(uintptr_t)rig.writer->map, ring = (unsigned long)(uintptr_t)rig.ring->map, len = rig.ring->map_len;
+    unsigned long writer = (unsigned long)(uintptr_t)rig.writer->map, ring = (unsigned long)(uintptr_t)rig.ring->map,
+                  len = rig.ring->map_len;
     unsigned long producer = writer + rig.ring->header.producer_off, data = writer + rig.ring->header.data_off;
     FILE *maps = fopen("/proc/self/maps", "re");
     while (fgets(line, sizeof(line), maps)) {
@@ -292,8 +293,14 @@ static void check_child_does_not_lock(bool by_spawn)
     rig_close(&rig);
 }
 
-Test(ring_file, a_living_forked_child_does_not_keep_its_dead_parents_ring_locked) { check_child_does_not_lock(false); }
-Test(ring_file, a_living_spawned_child_does_not_keep_its_dead_parents_ring_locked) { check_child_does_not_lock(true); }
+Test(ring_file, a_living_forked_child_does_not_keep_its_dead_parents_ring_locked)
+{
+    check_child_does_not_lock(false);
+}
+Test(ring_file, a_living_spawned_child_does_not_keep_its_dead_parents_ring_locked)
+{
+    check_child_does_not_lock(true);
+}
 
 Test(ring_file, a_handle_is_dead_in_a_child_and_the_childs_own_ring_works)
 {

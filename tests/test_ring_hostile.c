@@ -9,14 +9,23 @@
 
 static const uint64_t capacity = 65536;
 
-static struct ring_producer *producer_of(const struct rig *rig) { return rig->writer->producer; }
-static struct ring_head *head_of(const struct rig *rig, uint64_t pos) { return (struct ring_head *)(void *)(rig->writer->data + (pos & (capacity - 1))); }
+static struct ring_producer *producer_of(const struct rig *rig)
+{
+    return rig->writer->producer;
+}
+static struct ring_head *head_of(const struct rig *rig, uint64_t pos)
+{
+    return (struct ring_head *)(void *)(rig->writer->data + (pos & (capacity - 1)));
+}
 
 static void rig_three(struct rig *rig)
 {
     rig_open(rig, capacity);
     for (int i = 0; i < 3; i++)
-        cr_assert_eq(ring_writer_put(rig->writer, &(struct ring_shape){.key = "key", .key_len = 3, .meta = "meta", .meta_len = 4, .payload_len = 20}, "01234567890123456789"), 0);
+        cr_assert_eq(ring_writer_put(rig->writer,
+                                     &(struct ring_shape){.key = "key", .key_len = 3, .meta = "meta", .meta_len = 4, .payload_len = 20},
+                                     "01234567890123456789"),
+                     0);
 }
 
 static void look_expects(struct rig *rig, uint64_t hostile_pos, enum ring_quarantine reason)
@@ -70,25 +79,79 @@ static void bad_head(void (*spoil)(struct ring_head *head))
     rig_close(&rig);
 }
 
-static void len_zero(struct ring_head *head) { head->len = 0; }
-static void len_beyond(struct ring_head *head) { head->len = 4096; }
-static void len_wraps(struct ring_head *head) { head->len = UINT32_MAX; }
-static void other_pos(struct ring_head *head) { head->pos16++; }
-static void other_kind(struct ring_head *head) { head->kind = 9; }
-static void other_flags(struct ring_head *head) { head->flags |= 0x80; }
-static void key_beyond_limit(struct ring_head *head) { head->key_len = RING_KEY_BYTES_MAX + 1; }
-static void key_beyond_record(struct ring_head *head) { head->key_len = 200; }
-static void pad_in_the_middle(struct ring_head *head) { head->kind = RING_KIND_PAD; }
+static void len_zero(struct ring_head *head)
+{
+    head->len = 0;
+}
+static void len_beyond(struct ring_head *head)
+{
+    head->len = 4096;
+}
+static void len_wraps(struct ring_head *head)
+{
+    head->len = UINT32_MAX;
+}
+static void other_pos(struct ring_head *head)
+{
+    head->pos16++;
+}
+static void other_kind(struct ring_head *head)
+{
+    head->kind = 9;
+}
+static void other_flags(struct ring_head *head)
+{
+    head->flags |= 0x80;
+}
+static void key_beyond_limit(struct ring_head *head)
+{
+    head->key_len = RING_KEY_BYTES_MAX + 1;
+}
+static void key_beyond_record(struct ring_head *head)
+{
+    head->key_len = 200;
+}
+static void pad_in_the_middle(struct ring_head *head)
+{
+    head->kind = RING_KIND_PAD;
+}
 
-Test(ring_hostile, a_length_of_zero_is_a_bad_head) { bad_head(len_zero); }
-Test(ring_hostile, a_length_beyond_the_write_position_is_a_bad_head) { bad_head(len_beyond); }
-Test(ring_hostile, a_length_that_wraps_is_a_bad_head) { bad_head(len_wraps); }
-Test(ring_hostile, a_head_of_another_position_is_a_bad_head) { bad_head(other_pos); }
-Test(ring_hostile, an_unknown_kind_is_a_bad_head) { bad_head(other_kind); }
-Test(ring_hostile, an_unknown_flag_is_a_bad_head) { bad_head(other_flags); }
-Test(ring_hostile, a_key_beyond_the_limit_is_a_bad_head) { bad_head(key_beyond_limit); }
-Test(ring_hostile, a_key_beyond_its_record_is_a_bad_head) { bad_head(key_beyond_record); }
-Test(ring_hostile, a_pad_that_does_not_reach_the_laps_end_is_a_bad_head) { bad_head(pad_in_the_middle); }
+Test(ring_hostile, a_length_of_zero_is_a_bad_head)
+{
+    bad_head(len_zero);
+}
+Test(ring_hostile, a_length_beyond_the_write_position_is_a_bad_head)
+{
+    bad_head(len_beyond);
+}
+Test(ring_hostile, a_length_that_wraps_is_a_bad_head)
+{
+    bad_head(len_wraps);
+}
+Test(ring_hostile, a_head_of_another_position_is_a_bad_head)
+{
+    bad_head(other_pos);
+}
+Test(ring_hostile, an_unknown_kind_is_a_bad_head)
+{
+    bad_head(other_kind);
+}
+Test(ring_hostile, an_unknown_flag_is_a_bad_head)
+{
+    bad_head(other_flags);
+}
+Test(ring_hostile, a_key_beyond_the_limit_is_a_bad_head)
+{
+    bad_head(key_beyond_limit);
+}
+Test(ring_hostile, a_key_beyond_its_record_is_a_bad_head)
+{
+    bad_head(key_beyond_record);
+}
+Test(ring_hostile, a_pad_that_does_not_reach_the_laps_end_is_a_bad_head)
+{
+    bad_head(pad_in_the_middle);
+}
 
 Test(ring_hostile, a_record_that_changes_after_the_walk_is_not_believed)
 {

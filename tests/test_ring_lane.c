@@ -4,7 +4,10 @@
 #include "ring_rig.h"
 #include "ringbuf/ring_internal.h"
 
-static uint64_t gate_of(const struct rig *rig) { return order_load_gate(&ring_shipper(rig->ring)->gate.gate_pos); }
+static uint64_t gate_of(const struct rig *rig)
+{
+    return order_load_gate(&ring_shipper(rig->ring)->gate.gate_pos);
+}
 
 Test(ring_lane, the_gate_is_the_smallest_ack_of_all_lanes_and_never_goes_back)
 {

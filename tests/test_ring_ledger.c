@@ -1,5 +1,5 @@
-/* The ledger of a ring and of removed rings: it closes for every state a kill can leave, stays open by as much as any counter is wrong, and says so when
- * nobody can tell. */
+/* The ledger of a ring and of removed rings: it closes for every state a kill can leave, stays open by as much as any counter is wrong, and
+ * says so when nobody can tell. */
 #include <criterion/criterion.h>
 #include <pthread.h>
 
@@ -56,8 +56,9 @@ static void open_half_settled(struct rig *rig)
         put_to(rig, 5);
     }
     cr_assert_eq(rig_walk(rig), 20);
-    ring_lane_settle(&rig->lane, DOMAIN_3, rig->walk.record[12].pos,
-                     &(struct ring_settled){.accepted_events = 4, .dead_lettered_events = 1, .dropped_events = 1, .maybe_duplicate_events = 7});
+    ring_lane_settle(
+        &rig->lane, DOMAIN_3, rig->walk.record[12].pos,
+        &(struct ring_settled){.accepted_events = 4, .dead_lettered_events = 1, .dropped_events = 1, .maybe_duplicate_events = 7});
     rig_ack(rig, rig->walk.record[1].pos);
     ring_writer_count_refused(rig->writer, RING_REFUSED_FULL);
 }
@@ -203,7 +204,10 @@ Test(ring_ledger, stays_open_by_as_much_as_any_counter_is_wrong)
     struct ring_shipper *shipper = rig.ring->shipper;
     uint8_t *bytes = rig_bytes(&rig);
     struct ring_producer *producer = (struct ring_producer *)(bytes + rig.ring->header.producer_off);
-    struct { _Atomic uint64_t *word; int64_t difference; } counters[] = {
+    struct {
+        _Atomic uint64_t *word;
+        int64_t difference;
+    } counters[] = {
         {&producer->hot.event_count, 1},
         {&shipper->lane[0].counts.accepted_events, -1},
         {&shipper->lane[15].counts.accepted_events, -1},
@@ -407,7 +411,8 @@ Test(ring_ledger, of_removed_rings_reads_a_full_record_as_if_applied)
 
 Test(ring_ledger, of_removed_rings_needs_the_lines_it_is_made_of)
 {
-    static const struct ring_stat_desc table[] = {{.name = "accepted_events", .unit = "events", .count = 1, .kind = RING_STAT_COUNTER, .width = 8, .help = "h"}};
+    static const struct ring_stat_desc table[] = {
+        {.name = "accepted_events", .unit = "events", .count = 1, .kind = RING_STAT_COUNTER, .width = 8, .help = "h"}};
     struct ring_ledger_removed removed;
     struct ring_stat_file file;
     struct ring_stat_view view;

@@ -88,7 +88,13 @@ struct values {
     struct ring_hist hist;
 };
 static const struct ring_stat_desc table[] = {
-    {.name = "sent_events", .unit = "events", .off = offsetof(struct values, sent), .count = 1, .kind = RING_STAT_COUNTER, .width = 8, .help = "h"},
+    {.name = "sent_events",
+     .unit = "events",
+     .off = offsetof(struct values, sent),
+     .count = 1,
+     .kind = RING_STAT_COUNTER,
+     .width = 8,
+     .help = "h"},
     {.name = "wait", .unit = "ns", .off = offsetof(struct values, hist), .count = 1, .kind = RING_STAT_HISTOGRAM, .width = 8, .help = "h"},
 };
 

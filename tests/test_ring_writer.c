@@ -55,8 +55,14 @@ Test(ring_writer, carries_key_meta_route_and_time)
 
     rig_open(&rig, 65536);
     for (uint32_t key_len = 1; key_len <= 40; key_len++) {
-        struct ring_shape shape = {.key = "0123456789012345678901234567890123456789", .key_len = key_len, .meta = "meta block", .meta_len = 10,
-                                   .payload_len = 7, .route = 513, .flags = RING_FLAG_ROUTE_HASH | RING_FLAG_TIME, .time_ns = 42};
+        struct ring_shape shape = {.key = "0123456789012345678901234567890123456789",
+                                   .key_len = key_len,
+                                   .meta = "meta block",
+                                   .meta_len = 10,
+                                   .payload_len = 7,
+                                   .route = 513,
+                                   .flags = RING_FLAG_ROUTE_HASH | RING_FLAG_TIME,
+                                   .time_ns = 42};
         cr_assert_eq(ring_writer_put(rig.writer, &shape, "payload"), 0);
         take_one(&rig, &parts, meta, payload);
         cr_assert_eq(parts.key_len, key_len);
@@ -184,7 +190,8 @@ Test(ring_writer, times_all_gives_every_event_a_time)
     int count;
 
     rig_dirs(&rig);
-    cr_assert_eq(ring_writer_open(&(struct ring_writer_options){.stream_dir = rig.dir, .capacity = 65536, .times_all = true}, &rig.writer, NULL), 0);
+    cr_assert_eq(
+        ring_writer_open(&(struct ring_writer_options){.stream_dir = rig.dir, .capacity = 65536, .times_all = true}, &rig.writer, NULL), 0);
     snprintf(rig.file, sizeof(rig.file), "%s", strrchr(ring_writer_path(rig.writer), '/') + 1);
     rig_attach(&rig, RING_ACCESS_SHIPPER);
     ring_lanes_begin(rig.ring, 1);

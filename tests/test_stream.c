@@ -38,7 +38,10 @@ static void rig_begin(struct rig *rig)
     rig->main_fd = eventfd(0, EFD_NONBLOCK);
 }
 
-static int rig_stream(struct rig *rig) { return stream_open(&rig->config, 0, rig->main_fd, &rig->stream, rig->why, sizeof rig->why); }
+static int rig_stream(struct rig *rig)
+{
+    return stream_open(&rig->config, 0, rig->main_fd, &rig->stream, rig->why, sizeof rig->why);
+}
 
 static void rig_open(struct rig *rig)
 {
@@ -76,7 +79,9 @@ static struct ring *ring_make(struct rig *rig)
     struct ring *ring;
     struct ring_lane lane;
     char file[256];
-    cr_assert_eq(ring_writer_open(&(struct ring_writer_options){.stream_dir = rig->stream.dir, .name = "t", .capacity = 1 << 16}, &writer, &why), 0, "%s", why.text);
+    cr_assert_eq(
+        ring_writer_open(&(struct ring_writer_options){.stream_dir = rig->stream.dir, .name = "t", .capacity = 1 << 16}, &writer, &why), 0,
+        "%s", why.text);
     for (int i = 0; i < 9; i++)
         cr_assert_eq(ring_writer_put(writer, &(struct ring_shape){.payload_len = 3}, "abc"), 0);
     ring_writer_count_refused(writer, 0);
@@ -86,11 +91,17 @@ static struct ring *ring_make(struct rig *rig)
     cr_assert_eq(ring_open(rig->stream.dir_fd, file, RING_ACCESS_SHIPPER, &ring, &why), 0, "%s", why.text);
     cr_assert_eq(ring_lanes_begin(ring, 2), 0);
     ring_lane_open(&lane, ring, 1);
-    ring_lane_settle(&lane, 3, end_pos, &(struct ring_settled){.accepted_events = 7, .accepted_bytes = 21, .accepted_batches = 1, .dropped_events = 2, .maybe_duplicate_events = 4});
+    ring_lane_settle(
+        &lane, 3, end_pos,
+        &(struct ring_settled){
+            .accepted_events = 7, .accepted_bytes = 21, .accepted_batches = 1, .dropped_events = 2, .maybe_duplicate_events = 4});
     return ring;
 }
 
-static bool ring_is_there(const struct rig *rig, const char *file) { return faccessat(rig->stream.dir_fd, file, F_OK, 0) == 0; }
+static bool ring_is_there(const struct rig *rig, const char *file)
+{
+    return faccessat(rig->stream.dir_fd, file, F_OK, 0) == 0;
+}
 
 /* The words as a program that looks at them later finds them. */
 static void totals_are(const struct rig *rig, uint64_t rings)

@@ -1,5 +1,5 @@
-/* What the proof needs of one encoded AMQP event: message-id, key, the line property and the body. A reading of the specification of its own, so that
- * neither the shipper's encoder nor the hub's decoder is believed. */
+/* What the proof needs of one encoded AMQP event: message-id, key, the line property and the body. A reading of the specification of its
+ * own, so that neither the shipper's encoder nor the hub's decoder is believed. */
 #ifndef DEMO_EVENT_H
 #define DEMO_EVENT_H
 

@@ -38,8 +38,8 @@ int demo_feed(const struct demo_options *options, const struct demo_lines *lines
         double written_s = (double)(pace_now_ns() - start_ns) / 1e9;
         status = flush(&feed, options);
         if (status == 0)
-            printf("producer=%" PRIu32 " events=%" PRIu64 " bytes=%" PRIu64 " written_s=%.3f accepted_s=%.3f ring=%.36s\n", options->producer,
-                   options->event_count, feed.sent_bytes, written_s, (double)(pace_now_ns() - start_ns) / 1e9, feed.id);
+            printf("producer=%" PRIu32 " events=%" PRIu64 " bytes=%" PRIu64 " written_s=%.3f accepted_s=%.3f ring=%.36s\n",
+                   options->producer, options->event_count, feed.sent_bytes, written_s, (double)(pace_now_ns() - start_ns) / 1e9, feed.id);
     }
     ehring_close(feed.ring);
     return status;
@@ -90,7 +90,8 @@ static int send_line(struct feed *feed, const struct demo_lines *lines, uint64_t
     position_id_end(feed->id, pos);
     int err = ehring_send_event(feed->ring, &event);
     if (err == EHRING_E_TIMED_OUT)
-        fprintf(stderr, "ehring-demo feed: no room in the ring for %d s: does the shipper run, does the hub accept?\n", ROOM_WAIT_MS / 1000);
+        fprintf(stderr, "ehring-demo feed: no room in the ring for %d s: does the shipper run, does the hub accept?\n",
+                ROOM_WAIT_MS / 1000);
     else if (err != 0)
         fprintf(stderr, "ehring-demo feed: event %" PRIu64 " of %" PRIu32 " bytes: %s\n", number, line->len, ehring_error_text(err));
     if (err != 0)

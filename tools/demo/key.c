@@ -51,7 +51,8 @@ static bool is_stamp(const char *line, size_t len)
     return true;
 }
 
-/* "DATE TIME status installed libc6:amd64 2.36", "DATE TIME configure libc6:amd64 …": the first word with an architecture, else the action. */
+/* "DATE TIME status installed libc6:amd64 2.36", "DATE TIME configure libc6:amd64 …": the first word with an architecture, else the action.
+ */
 static struct word log_package(const char *line, size_t len)
 {
     const char *at = line, *end = line + len;

@@ -25,8 +25,8 @@ struct demo_lines {
     size_t text_count;
 };
 
-/* Reads the files one after another. One thread. 0 with *lines owned by the caller (demo_lines_free, also after an error), or a negative errno after
- * a message on stderr. No lines at all is -ENODATA. */
+/* Reads the files one after another. One thread. 0 with *lines owned by the caller (demo_lines_free, also after an error), or a negative
+ * errno after a message on stderr. No lines at all is -ENODATA. */
 int demo_lines_read(struct demo_lines *lines, char *const *paths, int path_count);
 void demo_lines_free(struct demo_lines *lines);
 

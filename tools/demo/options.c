@@ -11,10 +11,17 @@ static bool read_number(const char *text, uint64_t max, uint64_t *number);
 static bool read_option(struct demo_options *options, int letter, const char *text);
 
 static const struct option long_options[] = {
-    {"rings", required_argument, NULL, 'r'},    {"stream", required_argument, NULL, 's'},    {"store", required_argument, NULL, 'f'},
-    {"hub", required_argument, NULL, 'h'},      {"events", required_argument, NULL, 'e'},    {"capacity", required_argument, NULL, 'c'},
-    {"producer", required_argument, NULL, 'n'}, {"producers", required_argument, NULL, 'p'}, {"rate", required_argument, NULL, 't'},
-    {"flush-ms", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0},
+    {"rings", required_argument, NULL, 'r'},
+    {"stream", required_argument, NULL, 's'},
+    {"store", required_argument, NULL, 'f'},
+    {"hub", required_argument, NULL, 'h'},
+    {"events", required_argument, NULL, 'e'},
+    {"capacity", required_argument, NULL, 'c'},
+    {"producer", required_argument, NULL, 'n'},
+    {"producers", required_argument, NULL, 'p'},
+    {"rate", required_argument, NULL, 't'},
+    {"flush-ms", required_argument, NULL, 'w'},
+    {NULL, 0, NULL, 0},
 };
 
 int demo_options_read(struct demo_options *options, int argc, char **argv)

@@ -24,7 +24,7 @@ struct proof {
     const struct demo_options *options;
     const struct demo_lines *lines;
     struct producer *producer;
-    uint32_t producer_count; /* seen so far */
+    uint32_t producer_count;    /* seen so far */
     uint32_t *partition_of_key; /* + 1 */
     uint64_t events[PARTITIONS_MAX];
     uint64_t bytes;
@@ -38,7 +38,8 @@ static void check_place(struct proof *proof, const struct demo_stored *stored);
 static struct producer *producer_of(struct proof *proof, struct demo_bytes message_id, uint64_t *pos);
 static struct producer *add_producer(struct proof *proof, const char *uuid);
 static bool read_hex(const uint8_t *text, size_t len, uint64_t *number);
-static void check_line(struct proof *proof, struct producer *producer, const struct demo_stored *stored, const struct demo_event *event, uint64_t pos);
+static void check_line(struct proof *proof, struct producer *producer, const struct demo_stored *stored, const struct demo_event *event,
+                       uint64_t pos);
 static void check_order(struct proof *proof, struct producer *producer, const struct demo_stored *stored, uint64_t number);
 static void check_all_here(struct proof *proof);
 static void check_positions(struct proof *proof, const struct producer *producer);
@@ -167,7 +168,8 @@ static bool read_hex(const uint8_t *text, size_t len, uint64_t *number)
     return true;
 }
 
-static void check_line(struct proof *proof, struct producer *producer, const struct demo_stored *stored, const struct demo_event *event, uint64_t pos)
+static void check_line(struct proof *proof, struct producer *producer, const struct demo_stored *stored, const struct demo_event *event,
+                       uint64_t pos)
 {
     uint64_t number = (uint64_t)event->line;
     const struct demo_line *line = &proof->lines->line[(number - 1) % proof->lines->count];
@@ -180,11 +182,11 @@ static void check_line(struct proof *proof, struct producer *producer, const str
     }
     producer->pos_of_line[number - 1] = pos;
     if (!same(event->body, line->bytes, line->len))
-        violation(proof, "producer %.8s: line %" PRIu64 " is not what was sent (%zu bytes, %" PRIu32 " in the file)", producer->uuid, number,
-                  event->body.len, line->len);
+        violation(proof, "producer %.8s: line %" PRIu64 " is not what was sent (%zu bytes, %" PRIu32 " in the file)", producer->uuid,
+                  number, event->body.len, line->len);
     if (!same(stored->key, key, strlen(key)) || !same(event->key, key, strlen(key)))
-        violation(proof, "producer %.8s: line %" PRIu64 " has the key \"%.*s\", \"%s\" was sent", producer->uuid, number, (int)stored->key.len,
-                  (const char *)stored->key.data, key);
+        violation(proof, "producer %.8s: line %" PRIu64 " has the key \"%.*s\", \"%s\" was sent", producer->uuid, number,
+                  (int)stored->key.len, (const char *)stored->key.data, key);
     if (line->key != DEMO_NO_KEY)
         check_order(proof, producer, stored, number);
 }
@@ -201,8 +203,8 @@ static void check_order(struct proof *proof, struct producer *producer, const st
     if (*partition != stored->partition + 1)
         violation(proof, "key %s lies in partitions %" PRIu32 " and %" PRIu32, proof->lines->key[key], *partition - 1, stored->partition);
     if (number <= *last)
-        violation(proof, "producer %.8s, key %s: line %" PRIu64 " arrived behind line %" PRIu64, producer->uuid, proof->lines->key[key], number,
-                  *last);
+        violation(proof, "producer %.8s, key %s: line %" PRIu64 " arrived behind line %" PRIu64, producer->uuid, proof->lines->key[key],
+                  number, *last);
     else
         *last = number;
 }
@@ -228,8 +230,8 @@ static void check_positions(struct proof *proof, const struct producer *producer
             continue;
         }
         if (before != NOT_HERE && pos <= before)
-            violation(proof, "producer %.8s: line %" PRIu64 " lies at %" PRIu64 " of its ring, an earlier one at %" PRIu64, producer->uuid, i + 1,
-                      pos, before);
+            violation(proof, "producer %.8s: line %" PRIu64 " lies at %" PRIu64 " of its ring, an earlier one at %" PRIu64, producer->uuid,
+                      i + 1, pos, before);
         before = pos;
     }
 }

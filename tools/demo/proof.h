@@ -5,8 +5,8 @@
 #include "lines.h"
 #include "options.h"
 
-/* Reads the whole store file. Prints the report on stdout, what is wrong on stderr. Exit status: 0 the proof holds, 1 it does not, 2 the store could not
- * be read. */
+/* Reads the whole store file. Prints the report on stdout, what is wrong on stderr. Exit status: 0 the proof holds, 1 it does not, 2 the
+ * store could not be read. */
 int demo_proof(const struct demo_options *options, const struct demo_lines *lines);
 
 #endif

@@ -11,11 +11,11 @@
 static const char store_magic[8] = {'E', 'H', 'R', 'H', 'U', 'B', '0', '1'};
 
 enum { /* places in a record */
-    HUB_LEN_OFF = 4,
-    KEY_LEN_OFF = 6,
-    PARTITION_OFF = 8,
-    SEQ_OFF = 16,
-    NAME_OFF = 40,
+       HUB_LEN_OFF = 4,
+       KEY_LEN_OFF = 6,
+       PARTITION_OFF = 8,
+       SEQ_OFF = 16,
+       NAME_OFF = 40,
 };
 
 static uint64_t number_at(const uint8_t *at, unsigned width);

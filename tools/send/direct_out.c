@@ -70,7 +70,8 @@ out:
 
 static int connect_hub(struct direct_out *out)
 {
-    struct ehring_direct_options options = {.hub = out->options->hub, .ca_file = out->options->ca_file, .connect_timeout_ms = out->options->timeout_ms};
+    struct ehring_direct_options options = {
+        .hub = out->options->hub, .ca_file = out->options->ca_file, .connect_timeout_ms = out->options->timeout_ms};
     char text[CONNECTION_STRING_BYTES], error[EHRING_DIRECT_ERROR_BYTES] = "";
     int err = read_connection_string(out->options, text);
 
@@ -182,7 +183,8 @@ static int send_group(struct direct_out *out, const struct window_event *first, 
         if (count == 1)
             outcome = ehring_direct_send(out->direct, events, first->key, out->options->partition_id, (int)out->options->timeout_ms);
         else
-            outcome = ehring_direct_send_batch(out->direct, events, count, first->key, out->options->partition_id, (int)out->options->timeout_ms);
+            outcome =
+                ehring_direct_send_batch(out->direct, events, count, first->key, out->options->partition_id, (int)out->options->timeout_ms);
     }
     free(events);
     free(properties);
@@ -198,7 +200,8 @@ static void fill_event(const struct direct_out *out, const struct window_event *
     if (!o->content_type && o->key_from == SEND_KEY_JSON)
         event->content_type = "application/json";
     if (o->number_property) {
-        *property = (struct ehring_direct_property){.name = o->number_property, .type = EHRING_DIRECT_INT, .value.i64 = (int64_t)from->number};
+        *property =
+            (struct ehring_direct_property){.name = o->number_property, .type = EHRING_DIRECT_INT, .value.i64 = (int64_t)from->number};
         event->properties = property;
         event->property_count = 1;
     }

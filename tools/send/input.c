@@ -26,7 +26,8 @@ static void close_file(struct input *input);
 
 void input_open(struct input *input, const struct send_options *options)
 {
-    *input = (struct input){.cut = options->cut, .path = options->input, .path_count = options->input_count, .rounds_left = options->repeat};
+    *input =
+        (struct input){.cut = options->cut, .path = options->input, .path_count = options->input_count, .rounds_left = options->repeat};
 }
 
 int input_next(struct input *input, struct input_event *event)

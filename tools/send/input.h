@@ -29,8 +29,8 @@ struct input_event {
 };
 
 void input_open(struct input *input, const struct send_options *options);
-/* The next event, valid until the next call. 1; 0: no more; or a negative errno after a message on stderr, with the input at its end. -EINTR: a
- * signal came. */
+/* The next event, valid until the next call. 1; 0: no more; or a negative errno after a message on stderr, with the input at its end.
+ * -EINTR: a signal came. */
 int input_next(struct input *input, struct input_event *event);
 /* True if input_next would have to wait for somebody to write. */
 bool input_would_wait(const struct input *input);

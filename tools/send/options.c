@@ -48,8 +48,31 @@ const char send_help[] =
     "Exit status: 0 all sent (and accepted, with --flush-ms or --direct), 1 not all, 2 wrong usage.\n";
 
 enum letter {
-    LINES = 1, FRAMES, FILES, KEY, KEY_JSON, KEY_REGEX, PARTITION_ID, CONTENT_TYPE, NUMBER_PROPERTY, RATE, REPEAT, STREAM, RINGS,
-    MAKE_STREAM_DIR, NAME, CAPACITY, WAIT_MS, FLUSH_MS, MESSAGE_ID_POSITION, DIRECT, CONNECTION_STRING_FILE, HUB, CA_FILE, TIMEOUT_MS, HELP,
+    LINES = 1,
+    FRAMES,
+    FILES,
+    KEY,
+    KEY_JSON,
+    KEY_REGEX,
+    PARTITION_ID,
+    CONTENT_TYPE,
+    NUMBER_PROPERTY,
+    RATE,
+    REPEAT,
+    STREAM,
+    RINGS,
+    MAKE_STREAM_DIR,
+    NAME,
+    CAPACITY,
+    WAIT_MS,
+    FLUSH_MS,
+    MESSAGE_ID_POSITION,
+    DIRECT,
+    CONNECTION_STRING_FILE,
+    HUB,
+    CA_FILE,
+    TIMEOUT_MS,
+    HELP,
 };
 
 static const struct option long_options[] = {

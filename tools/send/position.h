@@ -1,5 +1,5 @@
-/* Where the next record of a ring will begin, so that an event's message-id can hold its own position: worked out from the format alone, and to be compared
- * afterwards with ehring_last_identity(). */
+/* Where the next record of a ring will begin, so that an event's message-id can hold its own position: worked out from the format alone,
+ * and to be compared afterwards with ehring_last_identity(). */
 #ifndef SEND_POSITION_H
 #define SEND_POSITION_H
 
@@ -13,7 +13,8 @@
 
 enum { POSITION_UUID_BYTES = 36, POSITION_ID_BYTES = POSITION_UUID_BYTES + 1 + 16 };
 
-/* Begins the message-ids of a ring: "uuid:". The uuid is the part of the file's name before ".ring", for no event tells it yet. False: the path has none. */
+/* Begins the message-ids of a ring: "uuid:". The uuid is the part of the file's name before ".ring", for no event tells it yet. False: the
+ * path has none. */
 static inline bool position_id_begin(char id[POSITION_ID_BYTES + 1], const char *path)
 {
     size_t len = strlen(path), suffix_len = strlen(".ring");

@@ -47,8 +47,8 @@ void progress_end(struct progress *progress, const char *outcome)
 
     if (progress->shown)
         fputs("\r\033[K", stderr);
-    fprintf(stderr, "ehring-send: %" PRIu64 " events, %s, %.2f s, %.0f events/s", progress->events, bytes_text(progress->bytes, sent), seconds,
-            seconds > 0 ? (double)progress->events / seconds : 0.0);
+    fprintf(stderr, "ehring-send: %" PRIu64 " events, %s, %.2f s, %.0f events/s", progress->events, bytes_text(progress->bytes, sent),
+            seconds, seconds > 0 ? (double)progress->events / seconds : 0.0);
     if (progress->refused > 0)
         fprintf(stderr, ", %" PRIu64 " refused", progress->refused);
     if (progress->without_key > 0)

@@ -122,7 +122,9 @@ static int send_one(struct ring_out *out, const struct input_event *in, const vo
                                  .len = in->len,
                                  .key = key,
                                  .partition_id = o->partition_id,
-                                 .content_type = o->content_type ? o->content_type : o->key_from == SEND_KEY_JSON ? "application/json" : NULL,
+                                 .content_type = o->content_type                ? o->content_type
+                                                 : o->key_from == SEND_KEY_JSON ? "application/json"
+                                                                                : NULL,
                                  .message_id = o->message_id_position ? out->id : NULL,
                                  .properties = &property,
                                  .property_count = o->number_property ? 1 : 0};
@@ -219,7 +221,8 @@ static int finish(struct ring_out *out, int status, bool stopped)
             outcome = "all accepted";
         if (err != 0) {
             progress_end(&out->progress, "not all accepted");
-            fprintf(stderr, "ehring-send: %" PRIu64 " bytes of the ring were not accepted within %" PRId64 " ms; they stay there for the shipper\n",
+            fprintf(stderr,
+                    "ehring-send: %" PRIu64 " bytes of the ring were not accepted within %" PRId64 " ms; they stay there for the shipper\n",
                     left_bytes, flush_ms);
             return 1;
         }

@@ -25,7 +25,7 @@ struct audit_stream {
     struct audit_part removed;
     struct ring_ledger_removed totals;
     struct ring_ledger sum; /* of all parts that can be read */
-    char why[256];    /* why nobody can tell of the stream as a whole; empty: its parts say it */
+    char why[256];          /* why nobody can tell of the stream as a whole; empty: its parts say it */
 };
 
 /* Looks at all of a stream until no ring was removed meanwhile, so that none is counted twice or not at all. `name` must outlive it.

@@ -91,8 +91,9 @@ static void print_ledger(const struct ring_ledger *ledger, enum audit_verdict ve
         printf("closes\n");
     else if (verdict == AUDIT_OPEN)
         printf("DOES NOT CLOSE, difference %" PRId64 "\n", ring_ledger_difference(ledger));
-    printf("  committed %" PRIu64 " %s accepted %" PRIu64 " + dead-lettered %" PRIu64 " + dropped %" PRIu64 " + pending %" PRIu64 "\n", ledger->committed_events,
-           ring_ledger_difference(ledger) == 0 ? "=" : "is not", ledger->accepted_events, ledger->dead_lettered_events, ledger->dropped_events, ledger->pending_events);
+    printf("  committed %" PRIu64 " %s accepted %" PRIu64 " + dead-lettered %" PRIu64 " + dropped %" PRIu64 " + pending %" PRIu64 "\n",
+           ledger->committed_events, ring_ledger_difference(ledger) == 0 ? "=" : "is not", ledger->accepted_events,
+           ledger->dead_lettered_events, ledger->dropped_events, ledger->pending_events);
     printf("  beside: maybe duplicate %" PRIu64 ", refused %" PRIu64, ledger->maybe_duplicate_events, ledger->refused_calls);
     const char *before = " (";
     for (uint32_t i = 0; i < RING_REFUSED_KNOWN; i++)
@@ -113,10 +114,10 @@ static void complain(const struct audit_stream *audit, const struct audit_part *
         break;
     case AUDIT_OPEN:
         fprintf(stderr,
-                "ehring-stat: %s does not close: committed %" PRIu64 ", accepted %" PRIu64 ", dead-lettered %" PRIu64 ", dropped %" PRIu64 ", pending %" PRIu64
-                ", difference %" PRId64 "\n",
-                part_name(audit, part, name), ledger->committed_events, ledger->accepted_events, ledger->dead_lettered_events, ledger->dropped_events,
-                ledger->pending_events, ring_ledger_difference(ledger));
+                "ehring-stat: %s does not close: committed %" PRIu64 ", accepted %" PRIu64 ", dead-lettered %" PRIu64 ", dropped %" PRIu64
+                ", pending %" PRIu64 ", difference %" PRId64 "\n",
+                part_name(audit, part, name), ledger->committed_events, ledger->accepted_events, ledger->dead_lettered_events,
+                ledger->dropped_events, ledger->pending_events, ring_ledger_difference(ledger));
         break;
     case AUDIT_UNKNOWN:
         fprintf(stderr, "ehring-stat: %s: cannot tell: %s\n", part_name(audit, part, name), part->why);

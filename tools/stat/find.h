@@ -16,8 +16,8 @@ struct stat_list {
     size_t count, cap;
 };
 
-/* `stream` NULL: of all streams. A stream's stat file comes before its rings. 0 with the list owned by the caller, or a negative errno after a message on
- * stderr: the directory cannot be read. *unreadable counts stream directories that cannot. */
+/* `stream` NULL: of all streams. A stream's stat file comes before its rings. 0 with the list owned by the caller, or a negative errno
+ * after a message on stderr: the directory cannot be read. *unreadable counts stream directories that cannot. */
 int stat_find(const char *rings_dir, const char *stream, struct stat_list *list, int *unreadable);
 void stat_list_free(struct stat_list *list);
 

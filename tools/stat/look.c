@@ -85,14 +85,17 @@ static int check_table(struct stat_look *look)
     }
     for (uint32_t i = 0; i < look->view.count; i++) {
         const struct ring_stat_desc *line = &look->view.table[i];
-        uint64_t len = line->kind == RING_STAT_HISTOGRAM ? sizeof(struct ring_hist) : line->kind == RING_STAT_TEXT ? line->stride : line->width;
+        uint64_t len = line->kind == RING_STAT_HISTOGRAM ? sizeof(struct ring_hist)
+                       : line->kind == RING_STAT_TEXT    ? line->stride
+                                                         : line->width;
         if (line->count == 0 || line->count > VALUES_MAX) {
             snprintf(look->why, sizeof(look->why), "line %u of its table has %u values, the limit is %d", i, line->count, VALUES_MAX);
             return -EBADMSG;
         }
         len += (uint64_t)(line->count - 1) * line->stride;
         if (line->off > look->view.map_len || len > look->view.map_len - line->off) {
-            snprintf(look->why, sizeof(look->why), "line %u of its table lies behind the end of the file's %zu bytes", i, look->view.map_len);
+            snprintf(look->why, sizeof(look->why), "line %u of its table lies behind the end of the file's %zu bytes", i,
+                     look->view.map_len);
             return -EBADMSG;
         }
     }

@@ -12,18 +12,18 @@ enum stat_life { STAT_LIFE_UNKNOWN, STAT_LIFE_ALIVE, STAT_LIFE_ORPHAN };
 
 /* How far a ring's reader is; taken from its positions. */
 struct stat_lag {
-    bool impossible;       /* the positions contradict each other: somebody wrote nonsense */
+    bool impossible; /* the positions contradict each other: somebody wrote nonsense */
     uint64_t write_pos, gate_pos;
-    uint64_t bytes;        /* written and not accepted */
-    uint32_t lane_count;   /* 0: no shipper has seen the ring */
-    int gating_lane;       /* the lane that holds the gate, -1: none does */
+    uint64_t bytes;      /* written and not accepted */
+    uint32_t lane_count; /* 0: no shipper has seen the ring */
+    int gating_lane;     /* the lane that holds the gate, -1: none does */
 };
 
 struct stat_look {
     char path[4096];
-    char why[256];          /* why it cannot be read; empty: it can */
+    char why[256]; /* why it cannot be read; empty: it can */
     struct ring_stat_view view;
-    struct ring *ring;      /* NULL for a shipper's file */
+    struct ring *ring; /* NULL for a shipper's file */
     enum stat_life life;
     bool closed;            /* by its producer */
     const char *quarantine; /* reason, or NULL */

@@ -67,8 +67,11 @@ int main(int argc, char **argv)
 /* 0 go on, -1 nothing more to do, 2 wrong. */
 static int read_options(struct options *options, int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"rings", required_argument, NULL, 'r'}, {"stream", required_argument, NULL, 's'}, {"audit", no_argument, NULL, 'a'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option long_options[] = {{"rings", required_argument, NULL, 'r'},
+                                                 {"stream", required_argument, NULL, 's'},
+                                                 {"audit", no_argument, NULL, 'a'},
+                                                 {"help", no_argument, NULL, 'h'},
+                                                 {NULL, 0, NULL, 0}};
     const char *rings = getenv("EHRING_RINGS");
     int letter;
 
@@ -158,7 +161,8 @@ static void show_error(const struct stat_look *look, const struct stat_file *fil
     if (files)
         cJSON_AddItemToArray(files, stat_json_error(look->path, file, why));
     else
-        printf("%s %s  cannot be read\n  file            %s\n  reason          %s\n", file->is_ring ? "ring" : "stream", file->stream, file->name, why);
+        printf("%s %s  cannot be read\n  file            %s\n  reason          %s\n", file->is_ring ? "ring" : "stream", file->stream,
+               file->name, why);
     fprintf(stderr, "ehring-stat: %s: %s\n", look->path, why);
 }
 

@@ -55,7 +55,8 @@ static void print_head(const struct stat_look *look, const struct stat_file *fil
     if (localtime_r(&started, &when))
         strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &when);
     printf("%s %s  %s  %s  pid %" PRIu32 "  since %s\n", file->is_ring ? "ring" : "stream", file->stream,
-           stat_label(look->view.name, sizeof(look->view.name), label), file->is_ring ? life[look->life] : "shipper", look->view.pid, since);
+           stat_label(look->view.name, sizeof(look->view.name), label), file->is_ring ? life[look->life] : "shipper", look->view.pid,
+           since);
     if (!file->is_ring)
         return;
     printf("  file            %s%s\n", file->name, look->closed ? "  (closed by its producer)" : "");
@@ -69,8 +70,8 @@ static void print_lag(const struct stat_look *look)
     const struct stat_lag *lag = &look->lag;
 
     if (lag->impossible) {
-        printf("  lag             impossible positions: write %" PRIu64 ", gate %" PRIu64 ", %" PRIu32 " lanes\n", lag->write_pos, lag->gate_pos,
-               lag->lane_count);
+        printf("  lag             impossible positions: write %" PRIu64 ", gate %" PRIu64 ", %" PRIu32 " lanes\n", lag->write_pos,
+               lag->gate_pos, lag->lane_count);
         return;
     }
     printf("  lag             %" PRIu64 " of %" PRIu64 " bytes", lag->bytes, look->capacity);
