@@ -14,7 +14,7 @@ static_assert(offsetof(struct ring_settled, maybe_duplicate_events) == offsetof(
 
 static void settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos, const struct ring_settled *settled);
 static int redo_finish(struct ring_shipper *shipper, struct ring_lane_words *words, uint64_t write_pos, uint64_t capacity);
-static void accepted_take_back(struct ring *ring, uint64_t events);
+static void domain_take_back(struct ring *ring, uint32_t domain, uint64_t events);
 static int check_positions(const struct ring *ring, uint64_t gate_pos, uint64_t write_pos);
 static void counts_copy(struct ring_lane_counts *to, const struct ring_lane_counts *from);
 static bool is_within(uint64_t pos, uint64_t write_pos);
@@ -72,25 +72,33 @@ uint64_t ring_done_max(const struct ring *ring)
 
 void ring_done_clear(struct ring *ring)
 {
-    int64_t before = ring_count_pending(ring);
-    for (uint32_t i = 0; i < RING_DOMAINS_MAX; i++)
-        order_none_store64(&ring->shipper->done_pos[i], 0);
-    int64_t after = ring_count_pending(ring);
-    if (before >= 0 && after > before)
-        accepted_take_back(ring, (uint64_t)(after - before));
+    uint64_t write_pos = order_observe(&ring->producer->hot.write_pos), pending = 0;
+    struct ring_cut cut;
+    bool known = ring_cut_take(ring, &cut) == 0 && ring_cut_count_pending(ring, &cut, write_pos, &pending) == 0;
+
+    for (uint32_t domain = 0; domain < RING_DOMAINS_MAX; domain++) {
+        uint64_t more = pending;
+        if (known && cut.done_pos[domain] > cut.gate_pos) {
+            cut.done_pos[domain] = 0;
+            known = ring_cut_count_pending(ring, &cut, write_pos, &more) == 0;
+        }
+        if (known && more > pending)
+            domain_take_back(ring, domain, more - pending);
+        else
+            order_none_store64(&ring->shipper->done_pos[ring_done_slot(domain)], 0);
+        pending = more;
+    }
 }
 
-/* What was accepted ahead of the gate is pending again: it leaves `accepted`, or the ledger would have it twice, and may be a duplicate. */
-static void accepted_take_back(struct ring *ring, uint64_t events)
+/* What was accepted ahead of the gate is pending again: it leaves `accepted`, or the ledger would have it twice, and may be a duplicate.
+ * Position and counts change as one, so a kill in between opens nothing. */
+static void domain_take_back(struct ring *ring, uint32_t domain, uint64_t events)
 {
-    for (uint32_t i = 0; i < RING_LANES_MAX && events > 0; i++) {
-        struct ring_lane lane = {.ring = ring, .index = i};
-        uint64_t accepted = order_none_load64(&ring->shipper->lane[i].counts.accepted_events),
-                 taken = accepted < events ? accepted : events;
-        if (taken > 0)
-            ring_lane_count(&lane, &(struct ring_settled){.accepted_events = 0 - taken, .maybe_duplicate_events = taken});
-        events -= taken;
-    }
+    struct ring_lane lane = {.ring = ring, .index = RING_LANES_MAX - 1};
+
+    while (lane.index > 0 && order_none_load64(&ring->shipper->lane[lane.index].counts.accepted_events) < events)
+        lane.index--; /* whichever lane has so many: the sum is what counts */
+    settle(&lane, domain, 0, &(struct ring_settled){.accepted_events = 0 - events, .maybe_duplicate_events = events});
 }
 
 void ring_set_event_bytes_max(struct ring *ring, uint32_t event_bytes_max)

@@ -185,7 +185,7 @@ int stream_remove_ring(struct stream *stream, struct ring *ring, uint64_t left_e
     }
     for (uint32_t r = 0; r < RING_REFUSED_REASONS; r++)
         total[8] += order_none_load64(&producer->counters.refused[r]);
-    total[1] += settled + left_events;
+    total[1] += left_events ? settled + left_events : ring_committed_events(ring); /* the writer's own count: never what was settled */
     total[6] += left_events;
     snprintf(redo->ring_file, sizeof redo->ring_file, "%s", ring_name(ring));
     totals_store(&redo->totals, total);
