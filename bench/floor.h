@@ -24,6 +24,10 @@ void floor_close(struct floor_buffer *buffer);
 /* Writes `count` records of a head and `len` bytes, each at the next multiple of 16, and none across the end. */
 void floor_write(struct floor_buffer *buffer, const void *data, size_t len, uint32_t count);
 
+/* The same with a guard by sigsetjmp(env, 0) around each copy: what reading a ring whose file may be cut would cost without a handler that
+ * mends the mapping. */
+void floor_write_guarded(struct floor_buffer *buffer, const void *data, size_t len, uint32_t count);
+
 /* Bytes that are written and not read. Only of interest where there is a reader: floor_write does not look. The writer's thread. */
 uint64_t floor_unread_bytes(const struct floor_buffer *buffer);
 /* The reader: copies up to `max_bytes` of what is written into `to`, and says that they are read. Returns how many, 0: none. */

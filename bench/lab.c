@@ -20,6 +20,7 @@
 
 enum row { /* that others refer to */
            ROW_FLOOR_NEAR,
+           ROW_FLOOR_GUARDED_NEAR,
            ROW_FLOOR_DRAINED_NEAR,
            ROW_SEND_NEAR,
            ROW_SEND_KEYED_NEAR,
@@ -36,6 +37,7 @@ enum row { /* that others refer to */
 
 const struct lab_row lab_rows[] = {
     [ROW_FLOOR_NEAR] = {"memcpy behind a 16 B head", LAB_FLOOR, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
+    [ROW_FLOOR_GUARDED_NEAR] = {"the same, each in sigsetjmp", LAB_FLOOR_GUARDED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
     [ROW_FLOOR_DRAINED_NEAR] = {"the same, read by another core", LAB_FLOOR_DRAINED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
     [ROW_SEND_NEAR] = {"ehring_send", LAB_SEND, LAB_NEAR, 0, ROW_FLOOR_NEAR, ROW_FLOOR_NEAR, 1.5, 2},
     [ROW_SEND_KEYED_NEAR] = {"ehring_send, keyed", LAB_SEND_KEYED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
@@ -61,7 +63,8 @@ static uint64_t capacity_for(size_t len, uint64_t wanted_bytes);
 static uint32_t burst_events(const struct lab *lab);
 static uint64_t slice_bytes(const struct lab *lab, enum lab_place place);
 static uint32_t slice_events(const struct lab *lab, enum lab_place place);
-static int floor_slice(struct lab *lab, enum lab_place place, double *ns);
+typedef void floor_writer(struct floor_buffer *buffer, const void *data, size_t len, uint32_t count);
+static int floor_slice(struct lab *lab, enum lab_place place, floor_writer *write, double *ns);
 static int send_slice(struct lab *lab, enum lab_place place, const char *const *keys, double *ns);
 static int drained_slice(struct lab *lab, enum lab_place place, double *ns);
 static int drained_floor_slice(struct lab *lab, enum lab_place place, double *ns);
@@ -118,7 +121,9 @@ int lab_slice(struct lab *lab, uint32_t row, double *ns)
 
     switch (what->kind) {
     case LAB_FLOOR:
-        return floor_slice(lab, what->place, ns);
+        return floor_slice(lab, what->place, floor_write, ns);
+    case LAB_FLOOR_GUARDED:
+        return floor_slice(lab, what->place, floor_write_guarded, ns);
     case LAB_FLOOR_DRAINED:
         return drained_floor_slice(lab, what->place, ns);
     case LAB_SEND:
@@ -171,16 +176,16 @@ static uint32_t slice_events(const struct lab *lab, enum lab_place place)
     return (uint32_t)((events + burst - 1) / burst * burst);
 }
 
-static int floor_slice(struct lab *lab, enum lab_place place, double *ns)
+static int floor_slice(struct lab *lab, enum lab_place place, floor_writer *write, double *ns)
 {
     uint32_t events = slice_events(lab, place), burst = burst_events(lab);
     int64_t spent_ns = 0;
 
-    floor_write(&lab->floor[place], lab->data, lab->len, WARM_BURSTS * burst);
+    write(&lab->floor[place], lab->data, lab->len, WARM_BURSTS * burst);
     for (uint32_t done = 0; done < events; done += burst) {
         int64_t start_ns = measure_now_ns();
 
-        floor_write(&lab->floor[place], lab->data, lab->len, burst);
+        write(&lab->floor[place], lab->data, lab->len, burst);
         spent_ns += measure_now_ns() - start_ns - lab->clock_ns;
     }
     *ns = (double)spent_ns / events;

@@ -9,7 +9,7 @@
 #include "bench/peer.h"
 #include "bench/subject.h"
 
-enum lab_kind { LAB_FLOOR, LAB_FLOOR_DRAINED, LAB_SEND, LAB_SEND_KEYED, LAB_SEND_DRAINED, LAB_PEER };
+enum lab_kind { LAB_FLOOR, LAB_FLOOR_GUARDED, LAB_FLOOR_DRAINED, LAB_SEND, LAB_SEND_KEYED, LAB_SEND_DRAINED, LAB_PEER };
 enum lab_place { LAB_NEAR, LAB_FAR }; /* a ring that fits into the L2 cache, and one that does not */
 #define LAB_PLACES 2
 #define LAB_PEERS 3

@@ -21,6 +21,7 @@ row() { # label, how many, what follows the label
     [ "$count" -eq "$3" ] || complain "row '$1' is there $count times with figures, not $3"
 }
 row 'memcpy behind a 16 B head' "[0-9]+ [KM]iB +$figure +$figure +1\.00 *$" 6
+row 'the same, each in sigsetjmp' "[0-9]+ [KM]iB +$figure +$figure +$figure *$" 3
 row 'the same, read by another core' "[0-9]+ [KM]iB +$figure +$figure +$figure *$" 6
 row 'ehring_send' "[0-9]+ [KM]iB +$figure +$figure +$figure" 6
 row 'ehring_send, keyed' "[0-9]+ [KM]iB +$figure +$figure +$figure" 3
