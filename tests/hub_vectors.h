@@ -2,33 +2,15 @@
 #ifndef TESTS_HUB_VECTORS_H
 #define TESTS_HUB_VECTORS_H
 
-#include <cjson/cJSON.h>
-#include <criterion/criterion.h>
+#include "tests/vectors.h"
+
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct hub_bytes {
     uint8_t at[4096];
     size_t len;
 };
-
-static inline cJSON *hub_vectors(const char *name)
-{
-    const char *folder = getenv("EHRING_TEST_DIR");
-    static char text[1 << 16];
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/vectors/%s", folder ? folder : "tests", name);
-    FILE *file = fopen(path, "r");
-    cr_assert_not_null(file, "%s is missing", path);
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    cJSON *json = cJSON_Parse(text);
-    cr_assert_not_null(json, "%s is not JSON", path);
-    return json;
-}
 
 static inline const char *hub_text(const cJSON *row, const char *name)
 {
@@ -52,7 +34,7 @@ static inline void hub_unhex(const char *hex, struct hub_bytes *to)
 /* The bytes of a named row of `list` ("messages" or "frames") in messages.json; stores its format when asked for. */
 static inline void hub_vector(const char *list, const char *name, struct hub_bytes *to, uint32_t *format)
 {
-    cJSON *json = hub_vectors("messages.json"), *row;
+    cJSON *json = vectors_read("messages.json"), *row;
 
     to->len = 0;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(json, list))

@@ -9,28 +9,14 @@
 
 #include "ringbuf/ring_layout.h"
 #include "shipper/amqp.h"
+#include "tests/vectors.h"
 
 static struct amqp_event event;
 static uint8_t encoded[1 << 20];
 
-static cJSON *vectors_read(void)
-{
-    char path[512];
-    const char *folder = getenv("EHRING_TEST_DIR");
-    snprintf(path, sizeof path, "%s/vectors/messages.json", folder ? folder : "tests");
-    FILE *file = fopen(path, "r");
-    cr_assert_not_null(file, "%s is missing", path);
-    static char text[1 << 16];
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    cJSON *json = cJSON_Parse(text);
-    cr_assert_not_null(json, "%s is not JSON", path);
-    return json;
-}
-
 static size_t vector_read(const char *name, uint8_t *to)
 {
-    cJSON *json = vectors_read(), *row;
+    cJSON *json = vectors_read("messages.json"), *row;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(json, "messages"))
     {
         if (strcmp(cJSON_GetObjectItem(row, "name")->valuestring, name) != 0)
@@ -140,7 +126,7 @@ Test(amqp, an_event_with_properties_equals_the_vector_but_for_two_quirks)
 
 Test(amqp, sizes_equal_those_of_the_vectors)
 {
-    cJSON *json = vectors_read(), *row;
+    cJSON *json = vectors_read("messages.json"), *row;
     int rows = 0;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(json, "sizes"))
     {

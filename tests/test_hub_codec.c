@@ -98,7 +98,7 @@ Test(hub_codec, the_partition_list_of_the_published_reply_is_an_array_of_strings
 
 Test(hub_codec, every_published_message_is_valid_and_none_is_when_cut)
 {
-    cJSON *json = hub_vectors("messages.json"), *row;
+    cJSON *json = vectors_read("messages.json"), *row;
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(json, "messages"))
     {

@@ -4,7 +4,7 @@
 
 Test(hub_hash, every_published_key_has_its_hash_and_partition)
 {
-    cJSON *json = hub_vectors("partition-keys.json"), *row, *partition;
+    cJSON *json = vectors_read("partition-keys.json"), *row, *partition;
     int rows = 0;
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(json, "cases"))

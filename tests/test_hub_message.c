@@ -55,7 +55,7 @@ static const char *judge(struct hub_buf *b, uint32_t format, enum hub_target tar
 
 Test(hub_message, every_published_batch_is_taken_apart_into_its_events)
 {
-    cJSON *json = hub_vectors("messages.json"), *row;
+    cJSON *json = vectors_read("messages.json"), *row;
     int batches = 0;
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(json, "messages"))

@@ -23,7 +23,7 @@ static const char *verify(const char *token, int64_t now_s, struct hub_error *wh
 
 Test(hub_sas, published_tokens_are_made_byte_for_byte_and_believed_until_they_expire)
 {
-    cJSON *json = hub_vectors("sas-tokens.json"), *row;
+    cJSON *json = vectors_read("sas-tokens.json"), *row;
     int rows = 0;
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(json, "cases"))

@@ -7,21 +7,7 @@
 #include <string.h>
 
 #include "shipper/sas.h"
-
-static cJSON *vectors_read(const char *name)
-{
-    char path[512];
-    const char *folder = getenv("EHRING_TEST_DIR");
-    snprintf(path, sizeof path, "%s/vectors/%s", folder ? folder : "tests", name);
-    FILE *file = fopen(path, "r");
-    cr_assert_not_null(file, "%s is missing", path);
-    static char text[1 << 16];
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    cJSON *json = cJSON_Parse(text);
-    cr_assert_not_null(json, "%s is not JSON", path);
-    return json;
-}
+#include "tests/vectors.h"
 
 static const char *text_of(const cJSON *row, const char *name)
 {
