@@ -3,7 +3,6 @@
 #include "bench/load.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "bench/measure.h"
+#include "bench/subject.h"
 #include "client/ehring.h"
 #include "ringbuf/ring.h"
 #include "ringbuf/ring_order.h"
@@ -36,7 +36,6 @@ struct load {
 };
 
 static int producer_open(struct producer *producer);
-static int open_view(struct producer *producer, struct ring_refusal *why);
 static void *producer_main(void *argument);
 static int send_fast(struct producer *producer);
 static int send_paced(struct producer *producer);
@@ -139,25 +138,9 @@ static int producer_open(struct producer *producer)
         fprintf(stderr, "ehring-bench: cannot make a ring: %s\n", ehring_open_error());
         return err;
     }
-    err = open_view(producer, &why);
+    err = subject_ring_open(producer->handle, RING_ACCESS_VIEW, &producer->view, &why);
     if (err)
         fprintf(stderr, "ehring-bench: cannot look at the ring: %s\n", why.text[0] ? why.text : strerror(-err));
-    return err;
-}
-
-static int open_view(struct producer *producer, struct ring_refusal *why)
-{
-    const char *path = ehring_path(producer->handle);
-    const char *name = strrchr(path, '/') + 1;
-    char dir[4096];
-    int dir_fd, err;
-
-    snprintf(dir, sizeof(dir), "%.*s", (int)(name - path), path);
-    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0)
-        return -errno;
-    err = ring_open(dir_fd, name, RING_ACCESS_VIEW, &producer->view, why);
-    close(dir_fd);
     return err;
 }
 

@@ -68,9 +68,9 @@ void subject_free_all(struct subject *subject)
     ring_lane_ack(&subject->lane, write_pos, write_pos);
 }
 
-static int attach(struct subject *subject, struct ring_refusal *why)
+int subject_ring_open(const struct ehring *producer, enum ring_access access, struct ring **out, struct ring_refusal *why)
 {
-    const char *path = ehring_path(subject->producer);
+    const char *path = ehring_path(producer);
     const char *name = strrchr(path, '/') + 1;
     char dir[4096];
     int dir_fd, err;
@@ -79,8 +79,15 @@ static int attach(struct subject *subject, struct ring_refusal *why)
     dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0)
         return -errno;
-    err = ring_open(dir_fd, name, RING_ACCESS_SHIPPER, &subject->ring, why);
+    err = ring_open(dir_fd, name, access, out, why);
     close(dir_fd);
+    return err;
+}
+
+static int attach(struct subject *subject, struct ring_refusal *why)
+{
+    int err = subject_ring_open(subject->producer, RING_ACCESS_SHIPPER, &subject->ring, why);
+
     if (!err)
         err = ring_lanes_begin(subject->ring, 1);
     if (!err)

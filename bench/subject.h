@@ -30,4 +30,8 @@ uint64_t subject_used_bytes(const struct subject *subject);
 /* Frees all that is written, without a look at it. Only while no thread drains. */
 void subject_free_all(struct subject *subject);
 
+/* Opens a producer's ring from the other side. 0, or a negative errno, with `why` filled if it was the ring that refused; ring_close frees
+ * *out. */
+int subject_ring_open(const struct ehring *producer, enum ring_access access, struct ring **out, struct ring_refusal *why);
+
 #endif
