@@ -91,9 +91,7 @@ int ring_writer_flush(struct ring_writer *writer, int64_t deadline_ns, uint64_t 
 
 uint64_t ring_writer_capacity(const struct ring_writer *writer);
 uint32_t ring_writer_record_max(const struct ring_writer *writer); /* bytes, head included */
-uint32_t
-ring_writer_event_bytes_max(const struct ring_writer *writer); /* the stream's payload limit as the shipper last told, 0: unknown */
-bool ring_writer_alive(const struct ring_writer *writer);      /* false in a forked child */
+bool ring_writer_alive(const struct ring_writer *writer);          /* false in a forked child */
 const char *ring_writer_path(const struct ring_writer *writer);
 const uint8_t *ring_writer_uuid(const struct ring_writer *writer); /* 16 bytes */
 uint64_t ring_writer_pos(const struct ring_writer *writer);        /* where the next record begins (before padding) */

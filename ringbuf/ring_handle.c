@@ -82,11 +82,6 @@ bool ring_writer_alive(const struct ring_writer *writer)
     return writer->alive;
 }
 
-uint32_t ring_writer_event_bytes_max(const struct ring_writer *writer)
-{
-    return ring_writer_alive(writer) ? order_none_load32(&writer->shipper->limit.event_bytes_max) : 0;
-}
-
 void ring_writer_count_refused(struct ring_writer *writer, uint32_t reason)
 {
     assert(reason < RING_REFUSED_REASONS);
