@@ -66,7 +66,7 @@ int worker_open(struct worker *worker, uint32_t index, const struct config *conf
             return -ENOMEM;
         ws->feed.counters = ws->counters;
         ws->feed.commit_to_read = &stream[s].words->commit_to_read[index];
-        pool_conn_begin(&ws->pc, &stream[s], worker->net, resolver, worker->wake_fd, index);
+        uplink_begin(&ws->up, &stream[s], worker->net, resolver, worker->wake_fd, index);
     }
     worker->can_barrier = ring_bell_barrier() == 0;
     return 0;
@@ -75,8 +75,8 @@ int worker_open(struct worker *worker, uint32_t index, const struct config *conf
 void worker_close(struct worker *worker)
 {
     for (uint32_t s = 0; s < worker->stream_count; s++) {
-        if (worker->stream[s].pc.net)
-            pool_conn_end(&worker->stream[s].pc);
+        if (worker->stream[s].up.net)
+            uplink_end(&worker->stream[s].up);
         feed_close(&worker->stream[s].feed);
         free(worker->stream[s].link);
     }
@@ -207,9 +207,9 @@ static void worker_net_event(struct worker *worker, const struct net_event *even
     }
     for (uint32_t s = 0; s < worker->stream_count; s++) {
         struct worker_stream *ws = &worker->stream[s];
-        if (ws->pc.handle != event->handle)
+        if (ws->up.handle != event->handle)
             continue;
-        pool_conn_net_event(&ws->pc, event, now_ns);
+        uplink_net_event(&ws->up, event, now_ns);
         worker_stream_events(worker, ws, now_ns); /* at once: a later event may end the connection */
         return;
     }
@@ -297,10 +297,10 @@ static bool worker_is_done(struct worker *worker, int64_t now_ns)
         return false;
     bool closed = true;
     for (uint32_t s = 0; s < worker->stream_count; s++) {
-        struct pool_conn *pc = &worker->stream[s].pc;
-        if (pc->state != POOL_IDLE && pc->state != POOL_CLOSING && pc->state != POOL_RESOLVING)
-            pool_conn_close(pc, now_ns);
-        closed &= pc->state == POOL_IDLE || pc->state == POOL_RESOLVING;
+        struct uplink *up = &worker->stream[s].up;
+        if (up->state != UPLINK_IDLE && up->state != UPLINK_CLOSING && up->state != UPLINK_RESOLVING)
+            uplink_close(up, now_ns);
+        closed &= up->state == UPLINK_IDLE || up->state == UPLINK_RESOLVING;
     }
     return closed;
 }

@@ -10,7 +10,7 @@
 #include "shipper/feed.h"
 #include "shipper/inflight.h"
 #include "shipper/net.h"
-#include "shipper/pool.h"
+#include "shipper/uplink.h"
 #include "shipper/resolve.h"
 #include "shipper/stream.h"
 
@@ -50,7 +50,7 @@ struct worker_link { /* hub link (index 0) or the link of partition index - 1 */
 struct worker_stream {
     struct stream *stream;
     struct counters_worker *counters;
-    struct pool_conn pc;
+    struct uplink up;
     struct feed feed;
     uint64_t inflight_bytes;
     uint32_t buffer_count;    /* held by batches that are half-sent */

@@ -24,7 +24,7 @@ static void event_too_large(struct worker *worker, struct worker_stream *ws, uin
 uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
 {
     uint32_t begun = 0, count = ws->feed.active_count;
-    if (!pool_conn_is_ready(&ws->pc))
+    if (!uplink_is_ready(&ws->up))
         return 0;
     ws->turn_start = count ? (ws->turn_start + 1) % count : 0;
     for (uint32_t i = 0; i < count && i < ws->feed.active_count; i++) {
@@ -56,7 +56,7 @@ static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uin
         worker_timer(worker, batch_seal_time_ns(d, &limits));
         return false;
     }
-    if (link->sending || conn_link_credit(ws->pc.conn, link->id) == 0)
+    if (link->sending || conn_link_credit(ws->up.conn, link->id) == 0)
         return false; /* CONN_SENT or credit comes as an event */
     uint64_t share = ws->stream->config->inflight_bytes_max / worker->worker_count;
     if (ws->inflight_bytes > 0 && ws->inflight_bytes + limits.bytes_max > share)
@@ -87,7 +87,7 @@ static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t do
         snprintf(address, sizeof address, "%s", ws->stream->config->hub);
     else
         snprintf(address, sizeof address, "%s/Partitions/%u", ws->stream->config->hub, partition);
-    link->id = conn_link_open(ws->pc.conn, address);
+    link->id = conn_link_open(ws->up.conn, address);
     if (link->id < 0) {
         link->hold_until_ns = now_ns + backoff_wait_ns(++link->failure_count, ws->stream->config->retry_backoff_ms,
                                                        ws->stream->config->retry_backoff_max_seconds);
@@ -136,7 +136,7 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
         feed_take(&ws->feed, domain, batch->taken_count, NULL, 0);
     if (rc == 0 && batch->event_count > 0)
         rc =
-            conn_send(ws->pc.conn, ws->link[link_index].id, ib->tag, CONN_FORMAT_BATCH, inflight->buffer[buffer].bytes, batch->encoded_len);
+            conn_send(ws->up.conn, ws->link[link_index].id, ib->tag, CONN_FORMAT_BATCH, inflight->buffer[buffer].bytes, batch->encoded_len);
     if (rc != 0 || batch->event_count == 0) {
         inflight_end(inflight, ib);
         return false;
@@ -203,7 +203,7 @@ void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, stru
     }
     order_none_add64(&ws->counters->accepted_deliveries, 1);
     ws->link[ib->link].failure_count = 0;
-    pool_conn_accepted(&ws->pc);
+    uplink_accepted(&ws->up);
     feed_settle(&ws->feed, batch->domain, batch->cover, batch->cover_count);
     batch_end(worker, ws, ib);
 }

@@ -35,10 +35,10 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
         if (domain->behind_head != FEED_SLOT_NONE && domain->fifo_bytes < ws->feed.domain_bytes_max / 2 && now_ns >= domain->hold_until_ns)
             feed_refill(&ws->feed, ws->feed.active[d], now_ns);
     }
-    worker_timer(worker, pool_conn_step(&ws->pc, wanted, now_ns));
+    worker_timer(worker, uplink_step(&ws->up, wanted, now_ns));
     for (int round = 0; round < SEND_ROUNDS_MAX; round++) { /* a send frees its buffer while it is pumped: the next one may begin */
         uint32_t begun = worker_stream_send(worker, ws, now_ns);
-        pool_conn_pump(&ws->pc, now_ns);
+        uplink_pump(&ws->up, now_ns);
         if (worker_stream_events(worker, ws, now_ns) == 0 && begun == 0)
             break;
     }
@@ -54,7 +54,7 @@ bool worker_stream_is_idle(const struct worker_stream *ws)
 static void answers_check(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
 {
     const char *owed = NULL;
-    if (now_ns < ws->answers_check_ns || !pool_conn_is_ready(&ws->pc))
+    if (now_ns < ws->answers_check_ns || !uplink_is_ready(&ws->up))
         return;
     ws->answers_check_ns = now_ns + CLOCK_NS_PER_SECOND;
     for (uint32_t i = 0; i < INFLIGHT_BATCHES_MAX && !owed; i++) {
@@ -66,7 +66,7 @@ static void answers_check(struct worker *worker, struct worker_stream *ws, int64
         if (ws->link[i].state == WORKER_LINK_OPENING && now_ns > ws->link[i].attach_until_ns)
             owed = "a link was opened and not answered";
     if (owed)
-        pool_conn_restart(&ws->pc, "the service owes an answer: the connection is made anew", owed, now_ns);
+        uplink_restart(&ws->up, "the service owes an answer: the connection is made anew", owed, now_ns);
 }
 
 /* Rings that the main thread took back, and rings that were left out here: their slots are free once nothing names them. */
@@ -92,7 +92,7 @@ uint32_t worker_stream_events(struct worker *worker, struct worker_stream *ws, i
 {
     struct conn_event event;
     uint32_t count = 0;
-    for (; pool_conn_next_event(&ws->pc, &event, now_ns); count++)
+    for (; uplink_next_event(&ws->up, &event, now_ns); count++)
         event_take(worker, ws, &event, now_ns);
     return count;
 }
@@ -179,7 +179,7 @@ static void link_ended(struct worker *worker, struct worker_stream *ws, const st
              log_quote(quoted, sizeof quoted, event->description));
     batches_lost(worker, ws, i, now_ns);
     if (strstr(event->description, "Unauthorized access"))
-        pool_conn_restart(&ws->pc, "the service withdrew the authorisation: a new token is needed", event->condition, now_ns);
+        uplink_restart(&ws->up, "the service withdrew the authorisation: a new token is needed", event->condition, now_ns);
 }
 
 /* All batches of a link (or of all links, -1) have an unknown outcome. */

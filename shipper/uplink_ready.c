@@ -1,0 +1,170 @@
+/* The AMQP half of becoming ready: token, hub properties, and what the peer says about them. The other half of uplink.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ringbuf/ring_order.h"
+#include "shipper/clock.h"
+#include "shipper/log.h"
+#include "shipper/uplink_internal.h"
+#include "shipper/sas.h"
+
+#define REQUEST_WAIT_NS (65 * CLOCK_NS_PER_SECOND) /* a request times out by itself a little earlier */
+
+static bool event_take(struct uplink *up, const struct conn_event *event, int64_t now_ns);
+static void token_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
+static void hub_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
+static void request_begun(struct uplink *up, int rc, const char *failed, int64_t now_ns);
+static void describe(const struct conn_event *event, char *to, size_t to_len);
+
+bool uplink_next_event(struct uplink *up, struct conn_event *event, int64_t now_ns)
+{
+    while (up->conn && conn_next_event(up->conn, event))
+        if (!event_take(up, event, now_ns))
+            return true;
+    if (up->ended_by)
+        uplink_fail(up, up->ended_by, tls_error(up->tls), now_ns);
+    if (!up->lost)
+        return false;
+    up->lost = false;
+    *event = (struct conn_event){.kind = CONN_CLOSED};
+    return true;
+}
+
+/* True: the event was the uplink's own. */
+static bool event_take(struct uplink *up, const struct conn_event *event, int64_t now_ns)
+{
+    char reason[640];
+    switch (event->kind) {
+    case CONN_OPENED:
+        if (up->state == UPLINK_OPENING)
+            uplink_put_token(up, now_ns);
+        return true;
+    case CONN_TOKEN:
+        token_answered(up, event, now_ns);
+        return true;
+    case CONN_HUB:
+        hub_answered(up, event, now_ns);
+        return true;
+    case CONN_CLOSED:
+        describe(event, reason, sizeof reason);
+        uplink_fail(up, "connection closed", reason[0] ? reason : "closed", now_ns);
+        return true; /* told through up->lost */
+    case CONN_LINK_READY:
+    case CONN_LINK_CREDIT:
+    case CONN_SENT:
+    case CONN_SETTLED:
+    case CONN_LINK_ENDED:
+        return false;
+    }
+    return true;
+}
+
+static void describe(const struct conn_event *event, char *to, size_t to_len)
+{
+    snprintf(to, to_len, "%s%s%s", event->condition, event->condition[0] && event->description[0] ? ": " : "", event->description);
+}
+
+/* The connection's own clock of the request starts with the next tick. -EBUSY: the last one is not answered yet, its answer or time-out
+ * comes first. */
+static void request_begun(struct uplink *up, int rc, const char *failed, int64_t now_ns)
+{
+    up->tick_at_ns = now_ns;
+    if (rc != 0 && rc != -EBUSY)
+        uplink_fail(up, failed, strerror(-rc), now_ns);
+}
+
+/* A token of ours lives token_seconds and is renewed after three quarters; a ready one cannot be renewed. */
+void uplink_put_token(struct uplink *up, int64_t now_ns)
+{
+    const struct config_stream *config = up->stream->config;
+    char token[SAS_TOKEN_BYTES_MAX];
+    int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND, expires_s = now_s + config->token_seconds;
+    int rc = 0;
+    if (up->state == UPLINK_OPENING)
+        uplink_enter(up, UPLINK_TOKEN, REQUEST_WAIT_NS, now_ns);
+    up->token_renew_at_ns = 0;
+    if (config->connstr.signature[0]) {
+        expires_s = sas_expiry(config->connstr.signature);
+        if (expires_s <= now_s) {
+            uplink_fail(up, "the shared access signature has expired: give a new one, or a key", "expired", now_ns);
+            return;
+        }
+        rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->stream->audience, config->connstr.signature, expires_s);
+    } else {
+        rc = sas_make_token(up->stream->audience, config->connstr.key_name, config->connstr.key, expires_s, token, sizeof token);
+        if (rc == 0)
+            rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->stream->audience, token, expires_s);
+        explicit_bzero(token, sizeof token);
+        up->token_renew_at_ns = now_ns + config->token_seconds * CLOCK_NS_PER_SECOND / 4 * 3;
+    }
+    request_begun(up, rc, "no token could be put", now_ns);
+}
+
+static void token_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns)
+{
+    char reason[640];
+    if (event->status >= 200 && event->status < 300) {
+        order_none_add64(&up->counters->token_count, 1);
+        if (up->state == UPLINK_TOKEN) {
+            uplink_enter(up, UPLINK_HUB, REQUEST_WAIT_NS, now_ns);
+            uplink_read_hub(up, now_ns);
+        }
+        return;
+    }
+    order_none_add64(&up->counters->token_refused_count, 1);
+    int at = snprintf(reason, sizeof reason, "status %d ", event->status);
+    describe(event, reason + at, sizeof reason - (size_t)at);
+    const char *what = "token refused: check SharedAccessKeyName, SharedAccessKey and the policy's Send claim";
+    if (strstr(event->description, "xpired"))
+        what = "token refused as expired: check this machine's clock";
+    if (event->status == 404)
+        what = "token refused: hub or namespace not found";
+    if (event->status == 0)
+        what = "no answer to the token request";
+    uplink_fail(up, what, reason, now_ns);
+}
+
+void uplink_read_hub(struct uplink *up, int64_t now_ns)
+{
+    const struct config_stream *config = up->stream->config;
+    char token[SAS_TOKEN_BYTES_MAX];
+    int64_t expires_s = clock_wall_ns() / CLOCK_NS_PER_SECOND + config->token_seconds;
+    int rc = 0;
+    up->hub_read_at_ns = now_ns + config->partition_refresh_seconds * CLOCK_NS_PER_SECOND;
+    if (config->connstr.signature[0])
+        snprintf(token, sizeof token, "%s", config->connstr.signature);
+    else
+        rc = sas_make_token(up->stream->audience, config->connstr.key_name, config->connstr.key, expires_s, token, sizeof token);
+    if (rc == 0)
+        rc = conn_read_hub(up->conn, config->hub, token);
+    explicit_bzero(token, sizeof token);
+    request_begun(up, rc, "the hub's properties could not be asked for", now_ns);
+}
+
+static void hub_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns)
+{
+    char reason[640];
+    bool good = event->status >= 200 && event->status < 300 && event->partition_count > 0;
+    if (good && event->partition_count <= RING_PARTITIONS_MAX && event->ids_plain) {
+        stream_tell_partition_count(up->stream, event->partition_count);
+        if (up->state != UPLINK_HUB)
+            return;
+        uplink_enter(up, UPLINK_READY, 0, now_ns);
+        order_none_add64(&up->counters->connect_count, 1);
+        order_none_store64(&up->counters->connected, 1);
+        log_line(LOG_INFO, "pool", "connection is ready", "stream=%s worker=%u host=%s hub=%s partitions=%u", up->stream->config->name,
+                 up->worker, up->stream->config->connstr.host, up->stream->config->hub, event->partition_count);
+        return;
+    }
+    if (up->state != UPLINK_HUB) { /* a refresh that failed: the old answer stands */
+        log_line(LOG_WARN, "pool", "the hub's properties could not be read again", "stream=%s status=%d", up->stream->config->name,
+                 event->status);
+        return;
+    }
+    int at =
+        snprintf(reason, sizeof reason, "status %d partitions %u limit %u ", event->status, event->partition_count, RING_PARTITIONS_MAX);
+    describe(event, reason + at, sizeof reason - (size_t)at);
+    uplink_fail(up, event->status == 404 ? "hub not found: check hub or EntityPath" : "the hub's properties cannot be used", reason,
+                now_ns);
+}
