@@ -13,6 +13,8 @@
 
 #define CONFIG_STREAMS_MAX 64
 #define CONFIG_WORKERS_MAX 16
+#define CONFIG_CONNECTIONS_MAX 256 /* of a stream */
+#define CONFIG_READY_MESSAGE_BYTES_MAX 255
 
 struct config_stream {
     char name[64]; /* also the directory's name */
@@ -21,24 +23,36 @@ struct config_stream {
         connstr; /* from connection_string, or from namespace + shared_access_key_name + shared_access_key; host is fully qualified */
     char ca_file[1024]; /* empty: the system's store */
     char ca_dir[1024];
-    char group[64];                     /* producers' group of the stream's directory; empty: none */
-    uint32_t linger_ms;                 /* 5 */
-    uint64_t batch_bytes_max;           /* 0: the link's */
-    uint32_t batch_count_max;           /* 0: none */
-    uint64_t inflight_bytes_max;        /* 64 MiB */
-    uint32_t connect_timeout_seconds;   /* 10 */
-    uint32_t retry_backoff_ms;          /* 800 */
-    uint32_t retry_backoff_max_seconds; /* 60 */
-    uint32_t token_seconds;             /* life of a SAS token of ours: 3600 */
-    uint32_t partition_refresh_seconds; /* 300 */
+    char group[64];                                         /* producers' group of the stream's directory; empty: none */
+    uint32_t linger_ms;                                     /* 5 */
+    uint64_t batch_bytes_max;                               /* 0: the link's */
+    uint32_t batch_count_max;                               /* 0: none */
+    uint64_t inflight_bytes_max;                            /* 64 MiB */
+    uint32_t connect_timeout_seconds;                       /* 10 */
+    uint32_t retry_backoff_ms;                              /* 800 */
+    uint32_t retry_backoff_max_seconds;                     /* 60 */
+    uint32_t token_seconds;                                 /* life of a SAS token of ours: 3600 */
+    uint32_t partition_refresh_seconds;                     /* 300 */
+    uint32_t max_size;                                      /* 10 connections, over all workers */
+    uint32_t client_limit;                                  /* 100 links on a connection */
+    uint32_t max_idle_seconds;                              /* 300 */
+    uint32_t max_lifespan_seconds;                          /* 0: for ever */
+    uint32_t max_concurrent_connects;                       /* a third of max_size, at least 1 */
+    char ready_message[CONFIG_READY_MESSAGE_BYTES_MAX + 1]; /* empty: none */
+    uint32_t max_retries;                                   /* 0: for ever */
+    uint32_t max_age_seconds;                               /* 0: for ever */
+    uint32_t throughput_units;                              /* 0: no quota of ours */
+    uint64_t dead_letter_segment_bytes;                     /* 16 MiB */
+    uint32_t dead_letter_segment_seconds;                   /* 3600 */
 };
 struct config {
     char path[1024];
-    char rings[1024];       /* /dev/shm/ehring */
-    uint32_t workers;       /* 1 */
-    enum net_kind net;      /* auto */
-    char log_level[256];    /* info */
-    uint32_t drain_seconds; /* 30 */
+    char rings[1024];        /* /dev/shm/ehring */
+    uint32_t workers;        /* 1 */
+    enum net_kind net;       /* auto */
+    char log_level[256];     /* info */
+    uint32_t drain_seconds;  /* 30 */
+    char dead_letters[1024]; /* /var/lib/ehring/dead-letters */
     uint32_t stream_count;
     struct config_stream stream[CONFIG_STREAMS_MAX];
 };

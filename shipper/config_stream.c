@@ -15,6 +15,8 @@ void config_stream_finish(const struct config *config, struct config_draft *draf
     struct config_stream *stream = &draft->stream;
     credentials_finish(draft, report);
     hub_finish(draft, report);
+    if (draft->line[KEY_MAX_CONCURRENT_CONNECTS] == 0)
+        stream->max_concurrent_connects = stream->max_size / 3 > 1 ? stream->max_size / 3 : 1;
     size_t bell_len = strlen(config->rings) + 1 + strlen(stream->name) + strlen(".bell");
     if (bell_len > CONFIG_BELL_PATH_BYTES_MAX)
         config_complain(report, draft->section_line, NULL,

@@ -109,16 +109,43 @@ Test(config, what_is_left_out_has_its_standard_value)
     cr_expect_eq(stream->retry_backoff_max_seconds, 60);
     cr_expect_eq(stream->token_seconds, 3600);
     cr_expect_eq(stream->partition_refresh_seconds, 300);
+    cr_expect_str_eq(config->dead_letters, "/var/lib/ehring/dead-letters");
+    cr_expect_eq(stream->max_size, 10);
+    cr_expect_eq(stream->client_limit, 100);
+    cr_expect_eq(stream->max_idle_seconds, 300);
+    cr_expect_eq(stream->max_lifespan_seconds, 0);
+    cr_expect_eq(stream->max_concurrent_connects, 3);
+    cr_expect_str_eq(stream->ready_message, "");
+    cr_expect_eq(stream->max_retries, 0);
+    cr_expect_eq(stream->max_age_seconds, 0);
+    cr_expect_eq(stream->throughput_units, 0);
+    cr_expect_eq(stream->dead_letter_segment_bytes, 16u << 20);
+    cr_expect_eq(stream->dead_letter_segment_seconds, 3600);
+}
+
+/* Point 5 of what the Python toolbox's pool checks. */
+Test(config, a_pool_of_no_connections_is_refused_and_a_third_of_it_connects_at_a_time)
+{
+    bad(STREAM "max_size = 0\n", 4, "max_size: 0: must be a number from 1 to 256");
+    bad(STREAM "max_concurrent_connects = 0\n", 4, "max_concurrent_connects: 0: must be");
+    good(STREAM "max_size = 2\n");
+    cr_expect_eq(config->stream[0].max_concurrent_connects, 1);
+    good(STREAM "max_size = 7\n");
+    cr_expect_eq(config->stream[0].max_concurrent_connects, 2);
 }
 
 Test(config, every_key_arrives_in_its_field)
 {
     good("\xef\xbb\xbf; a comment\n[shipper]\nrings = /run/rings/ ; where\n  workers=16\nnet: epoll\r\nlog_level = warn, "
-         "pool=debug\ndrain_seconds = 0\n# another\n\n"
+         "pool=debug\ndrain_seconds = 0\ndead_letters = /var/dead\n# another\n\n"
          "[ stream  clicks ] ; the second\nhub = Clicks\nconnection_string = " CONNECTION
          ";EntityPath=clicks\nca_file = /a/b.pem\nca_dir = /a/c\ngroup = app\n"
          "linger_ms = 60000\nbatch_bytes_max = 256 KiB\nbatch_count_max = 1000\ninflight_bytes_max = 1 MB\nconnect_timeout_seconds = 1\n"
-         "retry_backoff_ms = 1\nretry_backoff_max_seconds = 2\ntoken_seconds = 60\npartition_refresh_seconds = 7");
+         "retry_backoff_ms = 1\nretry_backoff_max_seconds = 2\ntoken_seconds = 60\npartition_refresh_seconds = 7\n"
+         "max_size = 4\nclient_limit = 3\nmax_idle_seconds = 9\nmax_lifespan_seconds = 60\nmax_concurrent_connects = 2\nready_message = "
+         "here\n"
+         "max_retries = 5\nmax_age_seconds = 6\nthroughput_units = 8\ndead_letter_segment_bytes = 1 MiB\n"
+         "dead_letter_segment_seconds = 10");
     const struct config_stream *stream = &config->stream[0];
     cr_expect_str_eq(config->rings, "/run/rings");
     cr_expect_eq(config->workers, 16);
@@ -139,6 +166,18 @@ Test(config, every_key_arrives_in_its_field)
     cr_expect_eq(stream->retry_backoff_max_seconds, 2);
     cr_expect_eq(stream->token_seconds, 60);
     cr_expect_eq(stream->partition_refresh_seconds, 7);
+    cr_expect_str_eq(config->dead_letters, "/var/dead");
+    cr_expect_eq(stream->max_size, 4);
+    cr_expect_eq(stream->client_limit, 3);
+    cr_expect_eq(stream->max_idle_seconds, 9);
+    cr_expect_eq(stream->max_lifespan_seconds, 60);
+    cr_expect_eq(stream->max_concurrent_connects, 2);
+    cr_expect_str_eq(stream->ready_message, "here");
+    cr_expect_eq(stream->max_retries, 5);
+    cr_expect_eq(stream->max_age_seconds, 6);
+    cr_expect_eq(stream->throughput_units, 8);
+    cr_expect_eq(stream->dead_letter_segment_bytes, 1u << 20);
+    cr_expect_eq(stream->dead_letter_segment_seconds, 10);
 }
 
 Test(config, a_namespace_has_its_domain_or_gets_it)
@@ -179,8 +218,7 @@ Test(config, unknown_keys_are_named_with_what_was_meant)
     bad(STREAM "Linger_MS = 2\n", 4, "Linger_MS: unknown key; linger_ms is allowed");
     bad(STREAM "workers = 2\n", 4, "workers: unknown key here; it belongs in [shipper]");
     bad("[shipper]\nhub = x\n" STREAM, 2, "hub: unknown key here; it belongs in [stream NAME]");
-    static const char *const later[] = {"credential", "transport",        "type",          "max_size",   "client_limit",
-                                        "proxy",      "max_idle_seconds", "ready_message", "max_retries"};
+    static const char *const later[] = {"credential", "transport", "type", "proxy"};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         char text[512], about[64];
         snprintf(text, sizeof text, STREAM "%s = 1\n", later[i]);
@@ -419,6 +457,7 @@ Test(config, the_list_of_keys_holds_every_key_once)
         "net",
         "log_level",
         "drain_seconds",
+        "dead_letters",
         "hub",
         "connection_string",
         "namespace",
@@ -436,6 +475,17 @@ Test(config, the_list_of_keys_holds_every_key_once)
         "retry_backoff_max_seconds",
         "token_seconds",
         "partition_refresh_seconds",
+        "max_size",
+        "client_limit",
+        "max_idle_seconds",
+        "max_lifespan_seconds",
+        "max_concurrent_connects",
+        "ready_message",
+        "max_retries",
+        "max_age_seconds",
+        "throughput_units",
+        "dead_letter_segment_bytes",
+        "dead_letter_segment_seconds",
     };
     int lines = 0;
     for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
