@@ -30,11 +30,28 @@ struct counters_worker {
     _Atomic uint64_t sleep_count;
     _Atomic uint64_t pass_count;
     _Atomic uint64_t behind_count;
-    _Atomic uint64_t connected;
     _Atomic uint64_t inflight_bytes;
-    _Atomic uint64_t reserved[10];
+    /* pool */
+    _Atomic uint64_t ready_connection_count;
+    _Atomic uint64_t connecting;
+    _Atomic uint64_t links;
+    _Atomic uint64_t links_of_busiest;
+    _Atomic uint64_t expired_idle_count;
+    _Atomic uint64_t expired_lifespan_count;
+    _Atomic uint64_t link_moved_count;
+    _Atomic uint64_t ready_message_count;
+    /* what the hub refused or slowed down */
+    _Atomic uint64_t split_count;
+    _Atomic uint64_t throttled_deliveries;
+    _Atomic uint64_t throttled_seconds;
+    _Atomic uint64_t paced_domains;
+    _Atomic uint64_t circuit_state;
+    _Atomic uint64_t circuit_opened_count;
+    _Atomic uint64_t dead_letter_failed_count;
+    _Atomic uint64_t held_domains;
+    _Atomic uint64_t reserved[27];
 };
-static_assert(sizeof(struct counters_worker) == 256, "counters");
+static_assert(sizeof(struct counters_worker) == 512, "counters");
 
 /* What removed rings had: their counts must not vanish with the files. Absolute values, changed as one through `redo`. */
 struct counters_totals {

@@ -10,7 +10,7 @@
 
 enum net_kind { NET_AUTO, NET_URING, NET_EPOLL };
 
-#define NET_HANDLES_MAX 160 /* connections and watches of one worker */
+#define NET_HANDLES_MAX 1024 /* connections and watches of one worker */
 #define NET_SEND_BUFFER_BYTES (256u << 10)
 #define NET_EVENTS_MAX 64
 
@@ -37,7 +37,7 @@ size_t net_send_pending(const struct net *net,
                         int handle); /* committed bytes that the kernel has not taken, as far as the last net_wait knows */
 
 /* Ends a handle: a socket is closed (bytes not taken yet are lost), a watch forgotten. No later net_wait tells of it. A handle that an
- * event further on in the same array has ended already is not an error here nor above: its number is not given again for millions of
+ * event further on in the same array has ended already is not an error here nor above: its number is not given again for a million
  * handles. */
 void net_end(struct net *net, int handle);
 

@@ -7,7 +7,7 @@
 #include "shipper/clock.h"
 #include "shipper/net_internal.h"
 
-#define SLOT_BITS 8
+#define SLOT_BITS 11
 #define GENERATION_MAX (INT32_MAX >> SLOT_BITS)
 static_assert(NET_SLOTS == 1 << SLOT_BITS, "a handle's low bits are its slot");
 

@@ -7,14 +7,14 @@
 #include "shipper/net.h"
 
 /* More slots than handles: an ended handle keeps its slot as long as the kernel holds a buffer of it. */
-#define NET_SLOTS 256
+#define NET_SLOTS 2048
 #define NET_FOR_EVER_NS INT64_MAX
 
 enum net_state { NET_SLOT_FREE, NET_CONNECTING, NET_OPEN, NET_WATCHING, NET_ENDING };
 
 struct net_handle {
     enum net_state state;
-    int id;          /* generation and slot: the number of an ended handle is not given again for some millions of handles */
+    int id;          /* generation and slot: the number of an ended handle is not given again for a million handles */
     int fd;          /* -1: none, its family is not known to the kernel */
     bool is_callers; /* a watched descriptor: never ours to close */
     int due_error;   /* a NET_FAILED to be told, negative errno */

@@ -107,8 +107,12 @@ static int stream_open_counters(const struct config *config, struct stream *stre
     }
     stream->words = stream->stat.values;
     for (uint32_t w = 0; w < COUNTERS_WORKERS; w++) { /* gauges of an earlier life */
-        order_none_store64(&stream->words->worker[w].connected, 0);
-        order_none_store64(&stream->words->worker[w].inflight_bytes, 0);
+        struct counters_worker *words = &stream->words->worker[w];
+        _Atomic uint64_t *const gauge[] = {
+            &words->inflight_bytes,   &words->ready_connection_count, &words->connecting,    &words->links,
+            &words->links_of_busiest, &words->paced_domains,          &words->circuit_state, &words->held_domains};
+        for (size_t i = 0; i < sizeof gauge / sizeof gauge[0]; i++)
+            order_none_store64(gauge[i], 0);
     }
     order_none_store64(&stream->words->main.ring_count, 0);
     order_none_store64(&stream->words->main.quarantined_rings, 0);

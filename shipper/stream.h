@@ -24,6 +24,7 @@ struct stream {
     struct counters_words *words;
     _Atomic uint32_t partition_count; /* told by the workers' connections, 0: not known yet */
     _Atomic uint32_t event_bytes_max; /* payload limit after an attach told the link's, 0: not known yet */
+    _Atomic uint32_t connecting_count; /* connections being made, all workers' */
     int main_fd;                      /* eventfd of the main thread: written when one of the two changed */
 };
 

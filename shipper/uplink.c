@@ -22,6 +22,7 @@ static void connected(struct uplink *up, int64_t now_ns);
 static void received(struct uplink *up, const uint8_t *data, size_t len, int64_t now_ns);
 static void tls_drain(struct uplink *up, int64_t now_ns);
 static void renew(struct uplink *up, int64_t now_ns);
+static void blocked_note(struct uplink *up, bool blocked, int64_t now_ns);
 
 static uint16_t uplink_port(const struct uplink *up)
 {
@@ -29,11 +30,13 @@ static uint16_t uplink_port(const struct uplink *up)
     return cs->port ? cs->port : cs->emulator ? 5672 : 5671;
 }
 
-void uplink_begin(struct uplink *up, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker)
+void uplink_open(struct uplink *up, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker,
+                 struct uplink_backoff *backoff)
 {
-    *up = (struct uplink){.stream = stream, .net = net, .resolver = resolver, .worker = worker, .handle = -1};
+    *up = (struct uplink){.stream = stream, .net = net, .resolver = resolver, .worker = worker, .handle = -1, .greeting_link = -1};
     up->counters = &stream->words->worker[worker];
     up->query.notify_fd = wake_fd;
+    up->backoff = backoff;
 }
 
 void uplink_end(struct uplink *up)
@@ -47,17 +50,70 @@ void uplink_end(struct uplink *up)
     up->tls = NULL;
     up->ended_by = NULL;
     up->state = UPLINK_IDLE;
+    up->has_credit = up->draining = false;
+    up->greeting_link = -1;
+    up->greeting_try_count = 0;
+    up->blocked_ns = up->expires_ns = 0;
     up->deadline_ns = up->token_renew_at_ns = up->hub_read_at_ns = up->tick_at_ns = 0;
-    order_none_store64(&up->counters->connected, 0);
+    uplink_permit_give(up);
 }
 
 bool uplink_is_ready(const struct uplink *up)
 {
     return up->state == UPLINK_READY;
 }
+bool uplink_is_under_way(const struct uplink *up)
+{
+    return up->state >= UPLINK_RESOLVING && up->state < UPLINK_READY;
+}
 void uplink_accepted(struct uplink *up)
 {
-    up->failure_count = 0;
+    up->backoff->failure_count = 0;
+}
+
+/* The stream's connections under way are counted over all workers. */
+static bool permit_take(struct uplink *up)
+{
+    if (order_count_add(&up->stream->connecting_count, 1) > up->stream->config->max_concurrent_connects) {
+        order_count_add(&up->stream->connecting_count, -1);
+        return false;
+    }
+    up->has_permit = true;
+    return true;
+}
+
+void uplink_permit_give(struct uplink *up)
+{
+    if (up->has_permit)
+        order_count_add(&up->stream->connecting_count, -1);
+    up->has_permit = false;
+}
+
+bool uplink_begin(struct uplink *up, int64_t now_ns)
+{
+    if (!permit_take(up))
+        return false;
+    up->begun_ns = now_ns;
+    snprintf(up->query.host, sizeof up->query.host, "%s", up->stream->config->connstr.host);
+    up->query.port = uplink_port(up);
+    uplink_enter(up, UPLINK_RESOLVING, 0, now_ns);
+    resolve_begin(up->resolver, &up->query);
+    return true;
+}
+
+/* How long to wait before the next attempt. Connections that had begun before the last failure are lost with it: one incident. */
+static int64_t backoff_note(struct uplink *up, bool was_ready, int64_t now_ns)
+{
+    const struct config_stream *config = up->stream->config;
+    struct uplink_backoff *backoff = up->backoff;
+    if (backoff->failure_count > 0 && up->begun_ns < backoff->failed_at_ns)
+        return backoff->retry_at_ns > now_ns ? backoff->retry_at_ns - now_ns : 0;
+    int64_t wait_ns = backoff_wait_ns(++backoff->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
+    if (was_ready && backoff->failure_count == 1)
+        wait_ns = 0; /* a forced close after hours of work is normal life */
+    backoff->failed_at_ns = now_ns;
+    backoff->retry_at_ns = now_ns + wait_ns;
+    return wait_ns;
 }
 
 /* The one way down: says why, frees the stack, plans the next attempt, and tells the worker if there was something in flight to lose. */
@@ -72,10 +128,7 @@ void uplink_fail(struct uplink *up, const char *what, const char *detail, int64_
     if (closing)
         return;
     order_none_add64(was_ready ? &up->counters->connection_lost_count : &up->counters->connect_failed_count, 1);
-    int64_t wait_ns = backoff_wait_ns(++up->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-    if (was_ready && up->failure_count == 1)
-        wait_ns = 0; /* a forced close after hours of work is normal life */
-    up->retry_at_ns = now_ns + wait_ns;
+    int64_t wait_ns = backoff_note(up, was_ready, now_ns);
     log_line(LOG_WARN, "pool", what, "stream=%s worker=%u host=%s port=%u hub=%s policy=%s reason=%s retry_ms=%lld", config->name,
              up->worker, config->connstr.host, uplink_port(up), config->hub, config->connstr.key_name[0] ? config->connstr.key_name : "-",
              quoted, (long long)(wait_ns / CLOCK_NS_PER_MS));
@@ -97,14 +150,8 @@ static int64_t connect_wait_ns(const struct uplink *up)
     return up->stream->config->connect_timeout_seconds * CLOCK_NS_PER_SECOND;
 }
 
-int64_t uplink_step(struct uplink *up, bool wanted, int64_t now_ns)
+int64_t uplink_step(struct uplink *up, int64_t now_ns)
 {
-    if (up->state == UPLINK_IDLE && wanted && !up->lost && now_ns >= up->retry_at_ns) {
-        snprintf(up->query.host, sizeof up->query.host, "%s", up->stream->config->connstr.host);
-        up->query.port = uplink_port(up);
-        uplink_enter(up, UPLINK_RESOLVING, 0, now_ns);
-        resolve_begin(up->resolver, &up->query);
-    }
     if (up->state == UPLINK_RESOLVING)
         resolve_step(up, now_ns);
     if (up->deadline_ns && now_ns >= up->deadline_ns)
@@ -114,8 +161,6 @@ int64_t uplink_step(struct uplink *up, bool wanted, int64_t now_ns)
     if (up->state == UPLINK_READY)
         renew(up, now_ns);
     int64_t next_ns = INT64_MAX;
-    if (up->state == UPLINK_IDLE && wanted)
-        next_ns = up->retry_at_ns;
     const int64_t times[] = {up->deadline_ns, up->conn ? up->tick_at_ns : 0, up->token_renew_at_ns, up->hub_read_at_ns};
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         if (times[i] && times[i] < next_ns)
@@ -183,7 +228,8 @@ void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t 
 static void connected(struct uplink *up, int64_t now_ns)
 {
     const struct connstr *cs = &up->stream->config->connstr;
-    snprintf(up->container_id, sizeof up->container_id, "ehring-%ld-%s-%u", (long)getpid(), up->stream->config->name, up->worker);
+    snprintf(up->container_id, sizeof up->container_id, "ehring-%ld-%s-%u-%x", (long)getpid(), up->stream->config->name, up->worker,
+             (unsigned)up->handle);
     int rc = conn_open(
         &(struct conn_options){
             .container_id = up->container_id, .hostname = cs->host, .product = "ehring", .version = EHRING_BUILD_VERSION},
@@ -234,7 +280,12 @@ void uplink_pump(struct uplink *up, int64_t now_ns)
     uint8_t *to;
     const uint8_t *data;
     size_t room;
-    while (up->handle >= 0 && up->conn && !up->ended_by && (room = net_send_space(up->net, up->handle, &to)) > 0) {
+    while (up->handle >= 0 && up->conn && !up->ended_by) {
+        room = net_send_space(up->net, up->handle, &to);
+        if (room == 0) {
+            blocked_note(up, true, now_ns);
+            return;
+        }
         size_t put = 0;
         if (up->tls) {
             while (put < room) {
@@ -261,11 +312,21 @@ void uplink_pump(struct uplink *up, int64_t now_ns)
                 put += len;
             }
         }
-        if (put == 0)
+        if (put == 0) {
+            blocked_note(up, false, now_ns);
             return;
+        }
         net_send_commit(up->net, up->handle, put);
         order_none_add64(&up->counters->sent_bytes, put);
     }
+}
+
+static void blocked_note(struct uplink *up, bool blocked, int64_t now_ns)
+{
+    if (!blocked)
+        up->blocked_ns = 0;
+    else if (up->blocked_ns == 0)
+        up->blocked_ns = now_ns;
 }
 
 static void renew(struct uplink *up, int64_t now_ns)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shipper/amqp.h"
 #include "shipper/conn.h"
 #include "shipper/net.h"
 #include "shipper/resolve.h"
@@ -13,15 +14,23 @@
 #include "shipper/tls.h"
 
 enum uplink_state {
-    UPLINK_IDLE, /* no connection; one is made when it is wanted and the backoff is over */
+    UPLINK_IDLE, /* no connection: uplink_begin makes one */
     UPLINK_RESOLVING,
     UPLINK_CONNECTING,
     UPLINK_TLS,
     UPLINK_OPENING,
     UPLINK_TOKEN,
     UPLINK_HUB,
+    UPLINK_GREETING, /* the ready_message is on its way */
     UPLINK_READY,
     UPLINK_CLOSING,
+};
+
+/* Failures of all connections of a pool: connections that are lost together count once. */
+struct uplink_backoff {
+    uint32_t failure_count; /* since the last accepted batch */
+    int64_t failed_at_ns;
+    int64_t retry_at_ns;
 };
 
 struct uplink {
@@ -36,23 +45,37 @@ struct uplink {
     struct resolve_query query;
     struct tls *tls;
     struct conn *conn;
-    uint32_t failure_count;
+    struct uplink_backoff *backoff;
     bool lost;            /* CONN_CLOSED is still to be told */
+    bool has_permit;      /* counted in the stream's connecting_count */
+    bool has_credit;      /* a link of it was given credit: token, link and credit are proven */
+    bool draining;        /* takes nothing new; closed when nothing is in flight */
     const char *ended_by; /* TLS is over, what the peer said before is still to be heard; NULL: not so */
-    int64_t retry_at_ns;
+    uint32_t link_count;  /* the worker's links on it */
+    uint32_t inflight_count;
+    int64_t begun_ns;
+    int64_t ready_ns;
+    int64_t used_ns;           /* when a batch was last begun or judged, or it became ready */
+    int64_t blocked_ns;        /* since when there was always output that the socket did not take; 0: not now */
+    int64_t expires_ns;        /* end of its life span; 0: none */
     int64_t deadline_ns;       /* of the present state, 0: none */
     int64_t token_renew_at_ns; /* 0: never */
     int64_t hub_read_at_ns;
     int64_t tick_at_ns;
+    int greeting_link; /* -1: none */
+    uint32_t greeting_try_count;
     char container_id[96];
+    uint8_t greeting[CONFIG_READY_MESSAGE_BYTES_MAX + AMQP_SECTION_LONG];
 };
 
-void uplink_begin(struct uplink *up, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker);
+void uplink_open(struct uplink *up, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker,
+                 struct uplink_backoff *backoff);
 void uplink_end(struct uplink *up); /* at once */
 
-/* Time passes: resolver's answers, deadlines, renewals, idle frames; begins a connection if one is `wanted`. Returns when to come again
- * (CLOCK_MONOTONIC ns). */
-int64_t uplink_step(struct uplink *up, bool wanted, int64_t now_ns);
+/* Begins a connection, from UPLINK_IDLE. false: too many are being made at this moment. */
+bool uplink_begin(struct uplink *up, int64_t now_ns);
+/* Time passes: resolver's answers, deadlines, renewals, idle frames. Returns when to come again (CLOCK_MONOTONIC ns). */
+int64_t uplink_step(struct uplink *up, int64_t now_ns);
 /* One event of the connection's handle. */
 void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t now_ns);
 /* Takes the next event that is not the uplink's own: links, settlements, and CONN_CLOSED once the connection is lost (all its sends are
@@ -61,8 +84,9 @@ bool uplink_next_event(struct uplink *up, struct conn_event *event, int64_t now_
 /* Moves output down the stack into the socket's buffers, as much as there is room for. */
 void uplink_pump(struct uplink *up, int64_t now_ns);
 bool uplink_is_ready(const struct uplink *up);
-void uplink_accepted(struct uplink *up); /* a batch was accepted: backoff starts anew */
-/* Gives the connection up and makes a new one, with a new token, after a backoff. */
+bool uplink_is_under_way(const struct uplink *up); /* begun and not ready yet */
+void uplink_accepted(struct uplink *up);           /* a batch was accepted: backoff starts anew */
+/* Gives the connection up; the next one has a new token, and comes after a backoff. */
 void uplink_restart(struct uplink *up, const char *what, const char *detail, int64_t now_ns);
 void uplink_close(struct uplink *up, int64_t now_ns); /* orderly: AMQP close; UPLINK_IDLE when it is over */
 

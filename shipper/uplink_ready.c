@@ -11,9 +11,16 @@
 
 #define REQUEST_WAIT_NS (65 * CLOCK_NS_PER_SECOND) /* a request times out by itself a little earlier */
 
+#define GREETING_TAG UINT64_MAX
+#define GREETING_TRIES 2u
+
 static bool event_take(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void token_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void hub_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
+static void greet(struct uplink *up, int64_t now_ns);
+static void greeting_event(struct uplink *up, const struct conn_event *event, int64_t now_ns);
+static void greeting_settled(struct uplink *up, const struct conn_event *event, int64_t now_ns);
+static void ready(struct uplink *up, int64_t now_ns);
 static void request_begun(struct uplink *up, int rc, const char *failed, int64_t now_ns);
 static void describe(const struct conn_event *event, char *to, size_t to_len);
 
@@ -53,11 +60,82 @@ static bool event_take(struct uplink *up, const struct conn_event *event, int64_
     case CONN_LINK_READY:
     case CONN_LINK_CREDIT:
     case CONN_SENT:
-    case CONN_SETTLED:
     case CONN_LINK_ENDED:
-        return false;
+        if (event->link != up->greeting_link)
+            return false;
+        greeting_event(up, event, now_ns);
+        return true;
+    case CONN_SETTLED:
+        if (event->tag != GREETING_TAG)
+            return false;
+        greeting_settled(up, event, now_ns);
+        return true;
     }
     return true;
+}
+
+/* One event of its own on a link of its own, in no ring and in no ledger. */
+static void greet(struct uplink *up, int64_t now_ns)
+{
+    uplink_enter(up, UPLINK_GREETING, REQUEST_WAIT_NS, now_ns);
+    up->greeting_link = conn_link_open(up->conn, up->stream->config->hub);
+    if (up->greeting_link < 0)
+        uplink_fail(up, "the ready_message could not be sent", strerror(-up->greeting_link), now_ns);
+}
+
+static void greeting_send(struct uplink *up, int64_t now_ns)
+{
+    const char *text = up->stream->config->ready_message;
+    size_t len = strlen(text);
+    int64_t head_len = amqp_encode_section_head(len, up->greeting, sizeof up->greeting);
+    memcpy(up->greeting + head_len, text, len);
+    up->greeting_try_count++;
+    int rc = conn_send(up->conn, up->greeting_link, GREETING_TAG, CONN_FORMAT_SINGLE, up->greeting, (size_t)head_len + len);
+    if (rc != 0)
+        uplink_fail(up, "the ready_message could not be sent", strerror(-rc), now_ns);
+}
+
+static void greeting_event(struct uplink *up, const struct conn_event *event, int64_t now_ns)
+{
+    char reason[640];
+    if (event->kind == CONN_LINK_ENDED) {
+        up->greeting_link = -1;
+        describe(event, reason, sizeof reason);
+        if (up->state == UPLINK_GREETING)
+            uplink_fail(up, "the ready_message's link was refused", reason, now_ns);
+    } else if (event->kind == CONN_LINK_CREDIT && up->greeting_try_count == 0) {
+        greeting_send(up, now_ns);
+    }
+}
+
+static void greeting_settled(struct uplink *up, const struct conn_event *event, int64_t now_ns)
+{
+    char reason[640];
+    if (up->state != UPLINK_GREETING)
+        return;
+    if (event->outcome == CONN_ACCEPTED) {
+        order_none_add64(&up->counters->ready_message_count, 1);
+        conn_link_close(up->conn, up->greeting_link);
+        ready(up, now_ns);
+        return;
+    }
+    if (up->greeting_try_count < GREETING_TRIES && conn_link_credit(up->conn, up->greeting_link) > 0) {
+        greeting_send(up, now_ns);
+        return;
+    }
+    describe(event, reason, sizeof reason);
+    uplink_fail(up, "the ready_message was not accepted", reason, now_ns);
+}
+
+static void ready(struct uplink *up, int64_t now_ns)
+{
+    const struct config_stream *config = up->stream->config;
+    uplink_enter(up, UPLINK_READY, 0, now_ns);
+    uplink_permit_give(up);
+    up->ready_ns = up->used_ns = now_ns;
+    order_none_add64(&up->counters->connect_count, 1);
+    log_line(LOG_INFO, "pool", "connection is ready", "stream=%s worker=%u host=%s hub=%s partitions=%u", config->name, up->worker,
+             config->connstr.host, config->hub, order_none_load32(&up->stream->partition_count));
 }
 
 static void describe(const struct conn_event *event, char *to, size_t to_len)
@@ -150,11 +228,10 @@ static void hub_answered(struct uplink *up, const struct conn_event *event, int6
         stream_tell_partition_count(up->stream, event->partition_count);
         if (up->state != UPLINK_HUB)
             return;
-        uplink_enter(up, UPLINK_READY, 0, now_ns);
-        order_none_add64(&up->counters->connect_count, 1);
-        order_none_store64(&up->counters->connected, 1);
-        log_line(LOG_INFO, "pool", "connection is ready", "stream=%s worker=%u host=%s hub=%s partitions=%u", up->stream->config->name,
-                 up->worker, up->stream->config->connstr.host, up->stream->config->hub, event->partition_count);
+        if (up->stream->config->ready_message[0])
+            greet(up, now_ns);
+        else
+            ready(up, now_ns);
         return;
     }
     if (up->state != UPLINK_HUB) { /* a refresh that failed: the old answer stands */

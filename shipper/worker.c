@@ -20,7 +20,8 @@
 #define SLEEP_NS_MAX CLOCK_NS_PER_SECOND
 #define SLEEP_NS_UNFENCED (5 * CLOCK_NS_PER_MS) /* where membarrier is forbidden */
 #define FIFO_CHUNKS 4096u                       /* 16 MiB of positions at the most */
-static_assert(NET_HANDLES_MAX > 2 * CONFIG_STREAMS_MAX, "a connection and a doorbell for each stream, and the worker's eventfd");
+static_assert(NET_HANDLES_MAX > 11 * CONFIG_STREAMS_MAX,
+              "a doorbell and a pool of the usual size for each stream, and the worker's eventfd");
 
 static void *worker_run(void *argument);
 static void worker_turn(struct worker *worker);
@@ -59,14 +60,14 @@ int worker_open(struct worker *worker, uint32_t index, const struct config *conf
     for (uint32_t s = 0; s < config->stream_count; s++) {
         struct worker_stream *ws = &worker->stream[s];
         *ws = (struct worker_stream){.stream = &stream[s], .index = s, .counters = &stream[s].words->worker[index]};
-        ws->link = calloc(RING_PARTITIONS_MAX + 1, sizeof *ws->link);
+        ws->link = calloc(RING_DOMAINS_MAX, sizeof *ws->link);
         worker->stream_count = s + 1;
         if (!ws->link || feed_open(&ws->feed, index, config->workers, &worker->fifo_pool) != 0 ||
-            net_watch(worker->net, stream[s].bell_fd) < 0)
+            net_watch(worker->net, stream[s].bell_fd) < 0 ||
+            pool_open(&ws->pool, &stream[s], worker->net, resolver, worker->wake_fd, index, config->workers) != 0)
             return -ENOMEM;
         ws->feed.counters = ws->counters;
         ws->feed.commit_to_read = &stream[s].words->commit_to_read[index];
-        uplink_begin(&ws->up, &stream[s], worker->net, resolver, worker->wake_fd, index);
     }
     worker->can_barrier = ring_bell_barrier() == 0;
     return 0;
@@ -75,8 +76,7 @@ int worker_open(struct worker *worker, uint32_t index, const struct config *conf
 void worker_close(struct worker *worker)
 {
     for (uint32_t s = 0; s < worker->stream_count; s++) {
-        if (worker->stream[s].up.net)
-            uplink_end(&worker->stream[s].up);
+        pool_close(&worker->stream[s].pool);
         feed_close(&worker->stream[s].feed);
         free(worker->stream[s].link);
     }
@@ -207,10 +207,11 @@ static void worker_net_event(struct worker *worker, const struct net_event *even
     }
     for (uint32_t s = 0; s < worker->stream_count; s++) {
         struct worker_stream *ws = &worker->stream[s];
-        if (ws->up.handle != event->handle)
+        struct uplink *up = pool_find(&ws->pool, event->handle);
+        if (!up)
             continue;
-        uplink_net_event(&ws->up, event, now_ns);
-        worker_stream_events(worker, ws, now_ns); /* at once: a later event may end the connection */
+        uplink_net_event(up, event, now_ns);
+        worker_uplink_events(worker, ws, up, now_ns); /* at once: a later event may end the connection */
         return;
     }
 }
@@ -296,12 +297,8 @@ static bool worker_is_done(struct worker *worker, int64_t now_ns)
     if (!idle && !late)
         return false;
     bool closed = true;
-    for (uint32_t s = 0; s < worker->stream_count; s++) {
-        struct uplink *up = &worker->stream[s].up;
-        if (up->state != UPLINK_IDLE && up->state != UPLINK_CLOSING && up->state != UPLINK_RESOLVING)
-            uplink_close(up, now_ns);
-        closed &= up->state == UPLINK_IDLE || up->state == UPLINK_RESOLVING;
-    }
+    for (uint32_t s = 0; s < worker->stream_count; s++)
+        closed &= pool_shut(&worker->stream[s].pool, now_ns);
     return closed;
 }
 

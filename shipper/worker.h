@@ -10,7 +10,7 @@
 #include "shipper/feed.h"
 #include "shipper/inflight.h"
 #include "shipper/net.h"
-#include "shipper/uplink.h"
+#include "shipper/pool.h"
 #include "shipper/resolve.h"
 #include "shipper/stream.h"
 
@@ -37,27 +37,29 @@ struct worker_rest {
 };
 
 enum worker_link_state { WORKER_LINK_NONE, WORKER_LINK_OPENING, WORKER_LINK_READY };
-struct worker_link { /* hub link (index 0) or the link of partition index - 1 */
+struct worker_link { /* a domain's: to its partition, or, of a class, to the hub */
     enum worker_link_state state;
+    struct uplink *uplink; /* the connection it is on */
     int id;
     uint32_t failure_count;
     bool sending; /* a delivery of it is half with proton */
     int64_t hold_until_ns;
     int64_t attach_until_ns; /* OPENING: when an answer must have come */
+    int64_t used_ns;         /* when a batch was last begun on it */
     uint64_t message_bytes_max;
 };
 
 struct worker_stream {
     struct stream *stream;
     struct counters_worker *counters;
-    struct uplink up;
+    struct pool pool;
     struct feed feed;
     uint64_t inflight_bytes;
     uint32_t buffer_count;    /* held by batches that are half-sent */
     int64_t answers_check_ns; /* when to look next for what is not answered */
     uint32_t index;
     uint32_t turn_start;      /* which active domain is first: fairness */
-    struct worker_link *link; /* RING_PARTITIONS_MAX + 1 */
+    struct worker_link *link; /* RING_DOMAINS_MAX */
 };
 
 struct worker {

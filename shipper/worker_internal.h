@@ -1,4 +1,4 @@
-/* What worker.c, worker_stream.c and worker_send.c share. */
+/* What worker.c and the other files of the worker share. */
 #ifndef EHRING_WORKER_INTERNAL_H
 #define EHRING_WORKER_INTERNAL_H
 
@@ -6,8 +6,8 @@
 
 /* The turn of one stream: what its connection did, then what its rings have, then out. Returns how much was done. */
 uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
-/* Events of the connection: settlements, links, loss. Returns their count. */
-uint32_t worker_stream_events(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
+/* Events of one connection: settlements, links, loss. Returns their count. */
+uint32_t worker_uplink_events(struct worker *worker, struct worker_stream *ws, struct uplink *up, int64_t now_ns);
 /* Seals, encodes and sends what is due. Returns the count of batches begun. */
 uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 bool worker_stream_is_idle(const struct worker_stream *ws);
@@ -20,8 +20,18 @@ void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct
                          int64_t hold_ns, int64_t now_ns);
 /* The batch needs its buffer no more: its link is free for the next one. */
 void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch);
-void worker_link_reset(struct worker_link *link);
-int worker_link_find(const struct worker_stream *ws, int id); /* index or -1 */
+/* All batches of a domain have an unknown outcome. */
+void worker_batches_lost(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
+
+/* ---- worker_link.c ---- */
+/* Whether the domain's link can take a batch; opens it where there is none, moves it where its connection should be left. */
+bool worker_link_is_ready(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
+/* Where more domains want a link than may have one, one that is not in use gives its own up. */
+void worker_links_make_room(struct worker_stream *ws);
+int worker_link_find(const struct worker_stream *ws, const struct uplink *up, int id); /* domain or -1 */
+void worker_link_attached(struct worker_stream *ws, const struct uplink *up, const struct conn_event *event);
+void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct uplink *up, const struct conn_event *event, int64_t now_ns);
+void worker_links_lost(struct worker *worker, struct worker_stream *ws, const struct uplink *up, int64_t now_ns);
 
 static inline void worker_timer(struct worker *worker, int64_t at_ns)
 {

@@ -14,9 +14,8 @@
     6u /* of which each has a share, at least one: a hub that stands still with all of its share half-sent stops no other */
 
 static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
-static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
-static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, int link_index);
-static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, int link_index, const struct batch_limits *limits,
+static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, const struct worker_link *link);
+static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits,
                         int64_t now_ns);
 static void event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch *batch, uint64_t limit,
                             int64_t now_ns);
@@ -24,7 +23,7 @@ static void event_too_large(struct worker *worker, struct worker_stream *ws, uin
 uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
 {
     uint32_t begun = 0, count = ws->feed.active_count;
-    if (!uplink_is_ready(&ws->up))
+    if (!pool_is_ready(&ws->pool))
         return 0;
     ws->turn_start = count ? (ws->turn_start + 1) % count : 0;
     for (uint32_t i = 0; i < count && i < ws->feed.active_count; i++) {
@@ -47,64 +46,26 @@ static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uin
         worker_timer(worker, now_ns + CLOCK_NS_PER_MS); /* behind only, and no chunk was free: a later turn refills */
         return false;
     }
-    int link_index = link_for(worker, ws, domain, now_ns);
-    if (link_index < 0)
+    if (!worker_link_is_ready(worker, ws, domain, now_ns))
         return false;
-    const struct worker_link *link = &ws->link[link_index];
-    struct batch_limits limits = limits_of(worker, ws, link_index);
+    const struct worker_link *link = &ws->link[domain];
+    struct batch_limits limits = limits_of(worker, ws, link);
     if (batch_seal_reason(d, &limits, now_ns) == BATCH_SEAL_NOT_YET) {
         worker_timer(worker, batch_seal_time_ns(d, &limits));
         return false;
     }
-    if (link->sending || conn_link_credit(ws->up.conn, link->id) == 0)
+    if (link->sending || conn_link_credit(link->uplink->conn, link->id) == 0)
         return false; /* CONN_SENT or credit comes as an event */
     uint64_t share = ws->stream->config->inflight_bytes_max / worker->worker_count;
     if (ws->inflight_bytes > 0 && ws->inflight_bytes + limits.bytes_max > share)
         return false;
-    return batch_begin(worker, ws, domain, link_index, &limits, now_ns);
+    return batch_begin(worker, ws, domain, &limits, now_ns);
 }
 
-/* Index of the domain's link if it is ready; opens it where there is none. */
-static int link_for(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
-{
-    uint32_t partition = ring_domain_partition(domain);
-    int index = partition == RING_PARTITION_NONE ? 0 : (int)partition + 1;
-    struct worker_link *link = &ws->link[index];
-    char address[320];
-    switch (link->state) {
-    case WORKER_LINK_READY:
-        return index;
-    case WORKER_LINK_OPENING:
-        return -1;
-    case WORKER_LINK_NONE:
-        break;
-    }
-    if (now_ns < link->hold_until_ns) {
-        worker_timer(worker, link->hold_until_ns);
-        return -1;
-    }
-    if (index == 0)
-        snprintf(address, sizeof address, "%s", ws->stream->config->hub);
-    else
-        snprintf(address, sizeof address, "%s/Partitions/%u", ws->stream->config->hub, partition);
-    link->id = conn_link_open(ws->up.conn, address);
-    if (link->id < 0) {
-        link->hold_until_ns = now_ns + backoff_wait_ns(++link->failure_count, ws->stream->config->retry_backoff_ms,
-                                                       ws->stream->config->retry_backoff_max_seconds);
-        worker_timer(worker, link->hold_until_ns);
-        log_line(LOG_WARN, "link", "no further link on this connection", "stream=%s address=%s error=\"%s\"", ws->stream->config->name,
-                 address, strerror(-link->id));
-        return -1;
-    }
-    link->state = WORKER_LINK_OPENING;
-    link->attach_until_ns = now_ns + WORKER_ANSWER_WAIT_NS;
-    return -1;
-}
-
-static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, int link_index)
+static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, const struct worker_link *link)
 {
     const struct config_stream *config = ws->stream->config;
-    uint64_t bytes_max = ws->link[link_index].message_bytes_max;
+    uint64_t bytes_max = link->message_bytes_max;
     if (config->batch_bytes_max && config->batch_bytes_max < bytes_max)
         bytes_max = config->batch_bytes_max;
     return (struct batch_limits){.bytes_max = bytes_max,
@@ -112,10 +73,10 @@ static struct batch_limits limits_of(const struct worker *worker, const struct w
                                  .linger_ns = worker->stopping ? 0 : config->linger_ms * CLOCK_NS_PER_MS};
 }
 
-static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, int link_index, const struct batch_limits *limits,
-                        int64_t now_ns)
+static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits, int64_t now_ns)
 {
     struct inflight *inflight = &worker->inflight;
+    struct worker_link *link = &ws->link[domain];
     uint32_t buffers_max = worker->stream_count < BUFFERS_OF_ALL_STREAMS ? BUFFERS_OF_ALL_STREAMS / worker->stream_count : 1;
     int buffer = ws->buffer_count < buffers_max ? inflight_buffer_take(inflight, limits->bytes_max) : -EBUSY;
     if (buffer < 0)
@@ -127,7 +88,6 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     }
     ib->buffer = buffer;
     ib->stream = ws->index;
-    ib->link = link_index;
     struct batch *batch = &ib->batch;
     int rc = batch_encode(&ws->feed, domain, limits, inflight->buffer[buffer].bytes, batch);
     if (rc == -EMSGSIZE)
@@ -135,8 +95,7 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     if (rc == 0 && batch->event_count == 0)
         feed_take(&ws->feed, domain, batch->taken_count, NULL, 0);
     if (rc == 0 && batch->event_count > 0)
-        rc =
-            conn_send(ws->up.conn, ws->link[link_index].id, ib->tag, CONN_FORMAT_BATCH, inflight->buffer[buffer].bytes, batch->encoded_len);
+        rc = conn_send(link->uplink->conn, link->id, ib->tag, CONN_FORMAT_BATCH, inflight->buffer[buffer].bytes, batch->encoded_len);
     if (rc != 0 || batch->event_count == 0) {
         inflight_end(inflight, ib);
         return false;
@@ -145,7 +104,9 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     batch->sent_ns = clock_mono_ns();
     ring_hist_add(&ws->stream->words->read_to_send[worker->index], (uint64_t)(batch->sent_ns - batch->read_ns));
     feed_take(&ws->feed, domain, batch->taken_count, batch->cover, batch->cover_count);
-    ws->link[link_index].sending = true;
+    link->sending = true;
+    link->used_ns = link->uplink->used_ns = now_ns;
+    link->uplink->inflight_count++;
     ws->inflight_bytes += batch->encoded_len;
     order_none_add64(&ws->counters->batch_count, 1);
     order_none_add64(&ws->counters->batch_events, batch->event_count);
@@ -177,13 +138,14 @@ void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, s
     ib->buffer = -1;
     ib->handed_ns = clock_mono_ns();
     ws->buffer_count--;
-    ws->link[ib->link].sending = false;
+    ws->link[ib->batch.domain].sending = false;
 }
 
 /* Also of a batch that was judged before all of it had gone. */
 static void batch_end(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)
 {
     worker_batch_handed_over(worker, ws, ib);
+    ws->link[ib->batch.domain].uplink->inflight_count--;
     ws->inflight_bytes -= ib->batch.encoded_len;
     order_none_store64(&ws->counters->inflight_bytes, ws->inflight_bytes);
     inflight_end(&worker->inflight, ib);
@@ -202,8 +164,9 @@ void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, stru
         feed_note_accepted(&ws->feed, batch->sample[i].slot, age_ns);
     }
     order_none_add64(&ws->counters->accepted_deliveries, 1);
-    ws->link[ib->link].failure_count = 0;
-    uplink_accepted(&ws->up);
+    ws->link[batch->domain].failure_count = 0;
+    ws->link[batch->domain].uplink->used_ns = now_ns;
+    uplink_accepted(ws->link[batch->domain].uplink);
     feed_settle(&ws->feed, batch->domain, batch->cover, batch->cover_count);
     batch_end(worker, ws, ib);
 }

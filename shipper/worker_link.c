@@ -1,0 +1,170 @@
+/* The links of a stream in one worker: one per domain that has something to send, on which connection, opened, moved, given up, lost. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ringbuf/ring_order.h"
+#include "ringbuf/ring_route.h"
+#include "shipper/backoff.h"
+#include "shipper/clock.h"
+#include "shipper/log.h"
+#include "shipper/worker_internal.h"
+
+#define LINK_BYTES_UNTOLD (UINT64_C(1) << 20) /* a peer that names no limit */
+#define LINK_BYTES_MAX (UINT64_C(64) << 20)   /* a peer that takes anything: buffers are not made as large as it says */
+
+static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
+static void link_evict_one(struct worker_stream *ws);
+static void link_let_go(struct worker_link *link);
+
+bool worker_link_is_ready(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
+{
+    struct worker_link *link = &ws->link[domain];
+    if (link->state == WORKER_LINK_READY && !ws->feed.domain[domain].inflight && pool_wants_move(&ws->pool, link->uplink, now_ns)) {
+        order_none_add64(&ws->counters->link_moved_count, 1);
+        conn_link_close(link->uplink->conn, link->id);
+        link_let_go(link);
+    }
+    switch (link->state) {
+    case WORKER_LINK_READY:
+        return true;
+    case WORKER_LINK_OPENING:
+        return false;
+    case WORKER_LINK_NONE:
+        break;
+    }
+    if (now_ns < link->hold_until_ns)
+        worker_timer(worker, link->hold_until_ns);
+    else
+        link_open(worker, ws, domain, now_ns);
+    return false;
+}
+
+static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
+{
+    const struct config_stream *config = ws->stream->config;
+    struct worker_link *link = &ws->link[domain];
+    uint32_t partition = ring_domain_partition(domain);
+    char address[320];
+    struct uplink *up = pool_place(&ws->pool);
+    if (!up) {
+        worker_timer(worker, now_ns + CLOCK_NS_PER_MS);
+        return false; /* the pool's next step looks for a connection */
+    }
+    if (partition == RING_PARTITION_NONE)
+        snprintf(address, sizeof address, "%s", config->hub);
+    else
+        snprintf(address, sizeof address, "%s/Partitions/%u", config->hub, partition);
+    link->id = conn_link_open(up->conn, address);
+    if (link->id < 0) {
+        link->hold_until_ns = now_ns + backoff_wait_ns(++link->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
+        worker_timer(worker, link->hold_until_ns);
+        log_line(LOG_WARN, "link", "no further link on this connection", "stream=%s address=%s links=%u error=\"%s\"", config->name,
+                 address, up->link_count, strerror(-link->id));
+        return false;
+    }
+    link->uplink = up;
+    up->link_count++;
+    link->state = WORKER_LINK_OPENING;
+    link->attach_until_ns = now_ns + WORKER_ANSWER_WAIT_NS;
+    log_line(LOG_DEBUG, "link", "link begun", "stream=%s worker=%u address=%s links=%u", config->name, worker->index, address,
+             up->link_count);
+    return true;
+}
+
+void worker_links_make_room(struct worker_stream *ws)
+{
+    if (!pool_is_exhausted(&ws->pool))
+        return;
+    if (!ws->pool.limit_told) {
+        ws->pool.limit_told = true;
+        log_line(LOG_WARN, "pool", "fewer links than partitions in use: they take turns; raise client_limit or max_size",
+                 "stream=%s client_limit=%u connections=%u", ws->stream->config->name, ws->stream->config->client_limit, ws->pool.size);
+    }
+    link_evict_one(ws);
+}
+
+/* The link that was used longest ago and has nothing in flight makes room for a domain without one. */
+static void link_evict_one(struct worker_stream *ws)
+{
+    struct worker_link *oldest = NULL;
+    for (uint32_t d = 0; d < RING_DOMAINS_MAX; d++) {
+        struct worker_link *link = &ws->link[d];
+        if (link->state == WORKER_LINK_READY && !ws->feed.domain[d].inflight && (!oldest || link->used_ns < oldest->used_ns))
+            oldest = link;
+    }
+    if (!oldest)
+        return;
+    conn_link_close(oldest->uplink->conn, oldest->id);
+    link_let_go(oldest);
+}
+
+/* Its domain has no link any more; what the connection still says of the old one is not for it. */
+static void link_let_go(struct worker_link *link)
+{
+    if (link->state != WORKER_LINK_NONE)
+        link->uplink->link_count--;
+    link->state = WORKER_LINK_NONE;
+    link->uplink = NULL;
+    link->id = -1;
+    link->sending = false;
+}
+
+int worker_link_find(const struct worker_stream *ws, const struct uplink *up, int id)
+{
+    for (int d = 0; d < (int)RING_DOMAINS_MAX; d++)
+        if (ws->link[d].state != WORKER_LINK_NONE && ws->link[d].uplink == up && ws->link[d].id == id)
+            return d;
+    return -1;
+}
+
+void worker_link_attached(struct worker_stream *ws, const struct uplink *up, const struct conn_event *event)
+{
+    int domain = worker_link_find(ws, up, event->link);
+    if (domain < 0)
+        return;
+    struct worker_link *link = &ws->link[domain];
+    uint64_t bytes = event->message_bytes_max ? event->message_bytes_max : LINK_BYTES_UNTOLD;
+    link->state = WORKER_LINK_READY;
+    link->message_bytes_max = bytes < LINK_BYTES_MAX ? bytes : LINK_BYTES_MAX;
+    order_none_add64(&ws->counters->link_attach_count, 1);
+    stream_tell_message_bytes_max(ws->stream, link->message_bytes_max);
+}
+
+/* A link that was idle is detached after a while: normal life. With batches under way, or refused, it is worth a line and a wait. */
+void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct uplink *up, const struct conn_event *event, int64_t now_ns)
+{
+    const struct config_stream *config = ws->stream->config;
+    char quoted[600], where[24] = "hub";
+    int domain = worker_link_find(ws, up, event->link);
+    if (domain < 0)
+        return;
+    struct worker_link *link = &ws->link[domain];
+    bool normal =
+        strcmp(event->condition, "amqp:link:detach-forced") == 0 && !strstr(event->description, "Unauthorized access") && !link->sending;
+    order_none_add64(&ws->counters->link_ended_count, 1);
+    int64_t wait_ns = normal && link->failure_count == 0
+                          ? 0
+                          : backoff_wait_ns(link->failure_count + 1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
+    link->failure_count++;
+    link->hold_until_ns = now_ns + wait_ns;
+    if (ring_domain_partition((uint32_t)domain) != RING_PARTITION_NONE)
+        snprintf(where, sizeof where, "%u", ring_domain_partition((uint32_t)domain));
+    log_line(normal ? LOG_INFO : LOG_WARN, "link", normal ? "link detached by the service" : "link refused or lost",
+             "stream=%s worker=%u hub=%s partition=%s condition=%s retry_ms=%lld reason=%s", config->name, worker->index, config->hub,
+             where, event->condition[0] ? event->condition : "-", (long long)(wait_ns / CLOCK_NS_PER_MS),
+             log_quote(quoted, sizeof quoted, event->description));
+    worker_batches_lost(worker, ws, (uint32_t)domain, now_ns);
+    link_let_go(link);
+    if (strstr(event->description, "Unauthorized access"))
+        uplink_restart(up, "the service withdrew the authorisation: a new token is needed", event->condition, now_ns);
+}
+
+void worker_links_lost(struct worker *worker, struct worker_stream *ws, const struct uplink *up, int64_t now_ns)
+{
+    for (uint32_t d = 0; d < RING_DOMAINS_MAX; d++) {
+        if (ws->link[d].state == WORKER_LINK_NONE || ws->link[d].uplink != up)
+            continue;
+        worker_batches_lost(worker, ws, d, now_ns);
+        link_let_go(&ws->link[d]);
+    }
+}
