@@ -10,7 +10,8 @@
 #include "shipper/feed_internal.h"
 #include "ringbuf/ring_route.h"
 
-#define PRESSURE_SHARE 4u /* a ring filled by more than this share is in a hurry */
+#define REFILL_BYTES (UINT64_C(64) << 10) /* of one ring that is behind, before the next one has its turn */
+#define PRESSURE_SHARE 4u                 /* a ring filled by more than this share is in a hurry */
 
 static void ring_walk_front(struct feed *feed, uint32_t slot, int64_t now_ns, uint32_t *met);
 static void ring_pass_flush(struct feed *feed, struct feed_ring *ring);
@@ -18,7 +19,12 @@ static void ring_pass_pressure(struct feed *feed, struct feed_ring *ring, uint64
 static void domains_hurry(struct feed *feed, const struct feed_ring *ring, uint64_t below_pos);
 static bool record_sort(struct feed *feed, uint32_t slot, const struct ring_record *record, int64_t now_ns);
 static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const struct ring_record *record, int64_t now_ns);
-static bool ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, int64_t now_ns);
+enum refill { REFILL_FULL, REFILL_SHARE, REFILL_DONE };
+static void suspect_refill(struct feed *feed, uint32_t domain, int64_t now_ns);
+static enum refill ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, uint64_t end_pos, int64_t now_ns);
+static void behind_turn(struct feed *feed, uint32_t domain);
+static void behind_pop(struct feed *feed, uint32_t domain);
+static void place_clear(struct feed *feed, uint32_t slot, uint32_t domain);
 
 int feed_open(struct feed *feed, uint32_t lane_index, uint32_t lane_count, struct fifo_pool *pool)
 {
@@ -38,6 +44,8 @@ void feed_close(struct feed *feed)
 {
     for (uint32_t slot = 0; slot < feed->ring_cap; slot++)
         free(feed->ring[slot].place);
+    for (uint32_t d = 0; feed->domain && d < RING_DOMAINS_MAX; d++)
+        free(feed->domain[d].suspect);
     free(feed->ring);
     free(feed->domain);
     free(feed->active);
@@ -116,6 +124,9 @@ static void behind_forget(struct feed *feed, uint32_t slot)
             }
         }
         domain->behind_tail = kept_tail;
+        for (uint32_t c = 0; domain->suspect && c < domain->suspect->cover_count; c++)
+            if (domain->suspect->cover[c].slot == slot)
+                domain->suspect->cover[c].slot = FEED_SLOT_NONE;
         feed_deactivate_if_empty(feed, d);
     }
 }
@@ -276,7 +287,8 @@ static bool record_sort(struct feed *feed, uint32_t slot, const struct ring_reco
         place->first_pos = record->pos;
         ring->unsettled_count++;
     }
-    if (place->behind_pos == FEED_POS_NONE && !domain_push(feed, domain, slot, record, now_ns)) {
+    bool may_push = place->behind_pos == FEED_POS_NONE && !feed->domain[domain].suspect;
+    if (place->behind_pos == FEED_POS_NONE && !(may_push && domain_push(feed, domain, slot, record, now_ns))) {
         feed_behind_add(feed, domain, slot, record->pos);
         order_none_add64(&feed->counters->behind_count, 1);
     }
@@ -306,30 +318,91 @@ static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const
 void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
 {
     struct feed_domain *d = &feed->domain[domain];
-    while (d->behind_head != FEED_SLOT_NONE) {
-        uint32_t slot = d->behind_head;
-        if (!feed->ring[slot].left_out && !ring_refill(feed, slot, domain, now_ns))
+    if (d->suspect)
+        suspect_refill(feed, domain, now_ns);
+    while (!d->suspect && d->behind_head != FEED_SLOT_NONE) {
+        uint32_t slot = d->behind_head, count = d->fifo.count;
+        uint64_t from_pos = feed->ring[slot].place[domain].behind_pos;
+        enum refill refill = REFILL_DONE;
+        if (!feed->ring[slot].left_out)
+            refill = ring_refill(feed, slot, domain, feed->ring[slot].lane.walk_pos, now_ns);
+        if (refill == REFILL_FULL)
             return;
-        struct feed_place *place = &feed->ring[slot].place[domain];
-        place->behind_pos = FEED_POS_NONE;
-        d->behind_head = place->next_behind;
-        place->next_behind = FEED_SLOT_NONE;
-        if (d->behind_head == FEED_SLOT_NONE)
-            d->behind_tail = FEED_SLOT_NONE;
+        if (refill == REFILL_SHARE)
+            behind_turn(feed, domain);
+        else
+            behind_pop(feed, domain);
+        if (refill == REFILL_DONE && d->fifo.count == count && feed->ring[slot].place[domain].first_pos == from_pos)
+            place_clear(feed, slot, domain); /* nothing was left there */
     }
     feed_deactivate_if_empty(feed, domain); /* all that was behind was of rings left out */
 }
 
-/* Walks one ring again for one domain, from where it is behind up to the front. false: the list is full again. */
-static bool ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, int64_t now_ns)
+/* All that the ring has of the domain is settled. */
+static void place_clear(struct feed *feed, uint32_t slot, uint32_t domain)
 {
     struct feed_ring *ring = &feed->ring[slot];
-    uint64_t pos = ring->place[domain].behind_pos;
-    while (pos < ring->lane.walk_pos) {
-        int count = ring_walk(ring->lane.ring, &pos, ring->lane.walk_pos, &feed->walk);
+    ring->place[domain].first_pos = FEED_POS_NONE;
+    ring->unsettled_count--;
+    feed_ring_publish(feed, slot);
+}
+
+/* The first ring that is behind has caught up. */
+static void behind_pop(struct feed *feed, uint32_t domain)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    struct feed_place *place = &feed->ring[d->behind_head].place[domain];
+    place->behind_pos = FEED_POS_NONE;
+    d->behind_head = place->next_behind;
+    place->next_behind = FEED_SLOT_NONE;
+    if (d->behind_head == FEED_SLOT_NONE)
+        d->behind_tail = FEED_SLOT_NONE;
+}
+
+/* The first ring that is behind has had its share: the others come first now, so that none has the list for itself. */
+static void behind_turn(struct feed *feed, uint32_t domain)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    uint32_t slot = d->behind_head;
+    if (slot == d->behind_tail)
+        return;
+    d->behind_head = feed->ring[slot].place[domain].next_behind;
+    feed->ring[slot].place[domain].next_behind = FEED_SLOT_NONE;
+    feed->ring[d->behind_tail].place[domain].next_behind = slot;
+    d->behind_tail = slot;
+}
+
+/* The suspects alone, ring by ring as the refused batch had them: each try meets the same events in the same order. */
+static void suspect_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    for (uint32_t c = 0; c < d->suspect->cover_count; c++) {
+        const struct feed_cover *cover = &d->suspect->cover[c];
+        if (cover->slot == FEED_SLOT_NONE || feed->ring[cover->slot].left_out)
+            continue;
+        struct feed_place *place = &feed->ring[cover->slot].place[domain];
+        while (place->behind_pos < cover->end_pos) { /* FEED_POS_NONE is above */
+            if (ring_refill(feed, cover->slot, domain, cover->end_pos, now_ns) == REFILL_FULL)
+                return;
+            if (feed->ring[cover->slot].left_out)
+                break;
+        }
+    }
+    if (d->fifo.count == 0 && !d->inflight) /* their rings are left out */
+        feed_suspect_end(feed, domain);
+}
+
+/* Walks one ring again for one domain, from where it is behind up to `end_pos`, a share of it at the most. */
+static enum refill ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, uint64_t end_pos, int64_t now_ns)
+{
+    struct feed_ring *ring = &feed->ring[slot];
+    struct feed_place *place = &ring->place[domain];
+    uint64_t pos = place->behind_pos, pushed_bytes = 0;
+    while (pos < end_pos && pushed_bytes < REFILL_BYTES) {
+        int count = ring_walk(ring->lane.ring, &pos, end_pos, &feed->walk);
         if (count < 0) {
             ring->left_out = true;
-            return true;
+            return REFILL_DONE;
         }
         for (int i = 0; i < count; i++) {
             const struct ring_record *record = &feed->walk.record[i];
@@ -338,10 +411,12 @@ static bool ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, int64
             if (record->pos < ring->replay_end_pos && record->pos < ring_done_pos(ring->lane.ring, domain))
                 continue;
             if (!domain_push(feed, domain, slot, record, now_ns)) {
-                ring->place[domain].behind_pos = record->pos;
-                return false;
+                place->behind_pos = record->pos;
+                return REFILL_FULL;
             }
+            pushed_bytes += record->len;
         }
     }
-    return true;
+    place->behind_pos = pos;
+    return pos < end_pos ? REFILL_SHARE : REFILL_DONE;
 }

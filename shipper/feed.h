@@ -37,25 +37,33 @@ struct feed_ring {
     struct feed_place *place;
 };
 
-struct feed_domain {
-    struct fifo fifo;
-    uint64_t fifo_bytes;   /* what its entries will be encoded, an estimate */
-    int64_t oldest_ns;     /* when the first entry was walked (CLOCK_MONOTONIC) */
-    int64_t hold_until_ns; /* backoff after a failure */
-    uint32_t failure_count;
-    uint32_t behind_head; /* rings that are behind here, first come first served */
-    uint32_t behind_tail;
-    uint32_t active_index; /* in feed->active, or FEED_SLOT_NONE */
-    bool inflight;
-    bool urgent; /* a flush wants it: no linger */
-};
-
 struct feed_cover { /* what a batch holds of one ring */
     uint32_t slot;
     uint32_t event_count;
     uint64_t first_pos;
     uint64_t end_pos;
     uint64_t payload_bytes;
+};
+
+/* What a refused batch held: walked again alone and in the same order, and sent in ever smaller parts until the bad event stands alone. */
+struct feed_suspect {
+    uint32_t event_count; /* that are not settled */
+    uint32_t cover_count;
+    struct feed_cover cover[FEED_COVERS_MAX]; /* slot FEED_SLOT_NONE: the ring is gone */
+};
+
+struct feed_domain {
+    struct fifo fifo;
+    struct feed_suspect *suspect; /* NULL: none */
+    uint64_t fifo_bytes;          /* what its entries will be encoded, an estimate */
+    int64_t oldest_ns;            /* when the first entry was walked (CLOCK_MONOTONIC) */
+    int64_t hold_until_ns;        /* backoff after a failure */
+    uint32_t failure_count;
+    uint32_t behind_head; /* rings that are behind here, first come first served */
+    uint32_t behind_tail;
+    uint32_t active_index; /* in feed->active, or FEED_SLOT_NONE */
+    bool inflight;
+    bool urgent; /* a flush wants it: no linger */
 };
 
 struct feed {
@@ -108,10 +116,17 @@ void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns);
 /* A batch was made of the first `count` entries: they leave the list; their rings are named by the covers until settled or failed. Without
  * covers (all entries were of rings left out) nothing is in flight. */
 void feed_take(struct feed *feed, uint32_t domain, uint32_t count, const struct feed_cover *cover, uint32_t cover_count);
-/* All covers are accepted (counts through the redo record), lanes acked, gates raised. */
-void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count);
+/* All covers are accepted, or on the disk as dead letters (counts through the redo record), lanes acked, gates raised. */
+enum feed_settlement { FEED_ACCEPTED, FEED_DEAD_LETTERED };
+void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, enum feed_settlement settlement);
 /* Nothing of the covers is known to be delivered: walk the domain again from there. `maybe_duplicate`: the outcome is unknown. */
 enum feed_failure { FEED_NOT_DELIVERED, FEED_MAYBE_DELIVERED };
 void feed_fail(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, enum feed_failure failure);
+/* Called before feed_fail: until all events of the covers are settled, the domain's list holds nothing else. Narrows an earlier suspicion.
+ * 0 or -ENOMEM: there is none. */
+int feed_suspect_set(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, uint32_t event_count);
+uint32_t feed_suspect_count(const struct feed *feed, uint32_t domain); /* 0: none */
+/* How many the next batch may hold: half of the suspects. 0: no suspicion, no limit. */
+uint32_t feed_suspect_part(const struct feed *feed, uint32_t domain);
 
 #endif

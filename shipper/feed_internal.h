@@ -16,6 +16,7 @@ struct feed_place *feed_place_of(struct feed_ring *ring, uint32_t domain);
 void feed_activate(struct feed *feed, uint32_t domain);
 /* Domains with nothing left leave the list that the worker goes through at each turn: the list's last takes their place. */
 void feed_deactivate_if_empty(struct feed *feed, uint32_t domain);
+void feed_suspect_end(struct feed *feed, uint32_t domain);
 void feed_behind_add(struct feed *feed, uint32_t domain, uint32_t slot, uint64_t pos);
 /* Stores the ring's ack for this lane: the first unsettled record of its domains, else all that was walked. */
 void feed_ring_ack(struct feed_ring *ring, uint32_t lane_index, uint32_t lane_count);

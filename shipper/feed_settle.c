@@ -1,8 +1,13 @@
 /* What becomes of records that were taken: settled, acked, or to be walked again. The other half of feed.h. */
 #include "shipper/feed_internal.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 static void place_find_first(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count);
 static void fifo_drop_all(struct feed *feed, uint32_t domain);
+static void suspect_settled(struct feed *feed, uint32_t domain, uint32_t event_count);
 
 void feed_activate(struct feed *feed, uint32_t domain)
 {
@@ -74,21 +79,34 @@ void feed_take(struct feed *feed, uint32_t domain, uint32_t count, const struct 
     feed_deactivate_if_empty(feed, domain);
 }
 
-void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count)
+static struct ring_settled settled_of(const struct feed_cover *cover, enum feed_settlement settlement)
 {
+    switch (settlement) {
+    case FEED_ACCEPTED:
+        break;
+    case FEED_DEAD_LETTERED:
+        return (struct ring_settled){.dead_lettered_events = cover->event_count};
+    }
+    return (struct ring_settled){.accepted_events = cover->event_count, .accepted_bytes = cover->payload_bytes, .accepted_batches = 1};
+}
+
+void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, enum feed_settlement settlement)
+{
+    uint32_t event_count = 0;
     place_find_first(feed, domain, cover, cover_count);
     for (uint32_t i = 0; i < cover_count; i++) {
         struct feed_ring *ring = &feed->ring[cover[i].slot];
         ring->entry_count--;
+        event_count += cover[i].event_count;
         if (ring->left_out)
             continue;
-        ring_lane_settle(&ring->lane, domain, cover[i].end_pos,
-                         &(struct ring_settled){
-                             .accepted_events = cover[i].event_count, .accepted_bytes = cover[i].payload_bytes, .accepted_batches = 1});
+        const struct ring_settled settled = settled_of(&cover[i], settlement);
+        ring_lane_settle(&ring->lane, domain, cover[i].end_pos, &settled);
         feed_ring_ack(ring, feed->lane_index, feed->lane_count);
     }
     feed->domain[domain].failure_count = 0;
     feed->domain[domain].inflight = false;
+    suspect_settled(feed, domain, event_count);
     feed_deactivate_if_empty(feed, domain);
 }
 
@@ -152,4 +170,46 @@ static void fifo_drop_all(struct feed *feed, uint32_t domain)
     }
     fifo_pop(&d->fifo, feed->pool, d->fifo.count);
     d->fifo_bytes = 0;
+}
+
+int feed_suspect_set(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, uint32_t event_count)
+{
+    struct feed_domain *d = &feed->domain[domain];
+    if (!d->suspect)
+        d->suspect = malloc(sizeof *d->suspect);
+    if (!d->suspect)
+        return -ENOMEM;
+    d->suspect->event_count = event_count;
+    d->suspect->cover_count = cover_count;
+    memcpy(d->suspect->cover, cover, cover_count * sizeof *cover);
+    return 0;
+}
+
+uint32_t feed_suspect_count(const struct feed *feed, uint32_t domain)
+{
+    const struct feed_suspect *suspect = feed->domain[domain].suspect;
+    return suspect ? suspect->event_count : 0;
+}
+
+uint32_t feed_suspect_part(const struct feed *feed, uint32_t domain)
+{
+    uint32_t count = feed_suspect_count(feed, domain);
+    return count > 1 ? count / 2 : count;
+}
+
+void feed_suspect_end(struct feed *feed, uint32_t domain)
+{
+    free(feed->domain[domain].suspect);
+    feed->domain[domain].suspect = NULL;
+}
+
+static void suspect_settled(struct feed *feed, uint32_t domain, uint32_t event_count)
+{
+    struct feed_suspect *suspect = feed->domain[domain].suspect;
+    if (!suspect)
+        return;
+    if (suspect->event_count > event_count)
+        suspect->event_count -= event_count;
+    else
+        feed_suspect_end(feed, domain);
 }

@@ -167,7 +167,7 @@ void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, stru
     ws->link[batch->domain].failure_count = 0;
     ws->link[batch->domain].uplink->used_ns = now_ns;
     uplink_accepted(ws->link[batch->domain].uplink);
-    feed_settle(&ws->feed, batch->domain, batch->cover, batch->cover_count);
+    feed_settle(&ws->feed, batch->domain, batch->cover, batch->cover_count, FEED_ACCEPTED);
     batch_end(worker, ws, ib);
 }
 
