@@ -1,8 +1,6 @@
-/* Lists of positions in chunks of one pool, the table of batches under way, and the backoff. */
+/* Lists of positions in chunks of one pool, and the table of batches under way. */
 #include <criterion/criterion.h>
 
-#include "shipper/backoff.h"
-#include "shipper/clock.h"
 #include "shipper/fifo.h"
 #include "shipper/inflight.h"
 
@@ -105,19 +103,4 @@ Test(inflight, hands_out_a_bounded_number_of_buffers)
     cr_assert_eq(again, 2);
     cr_assert_geq(inflight.buffer[again].cap, 100000);
     inflight_close(&inflight);
-}
-
-Test(backoff, grows_to_its_cap_with_jitter_and_never_hammers)
-{
-    int64_t largest = 0, different = 0, last = -1;
-    for (int i = 0; i < 2000; i++) {
-        int64_t first = backoff_wait_ns(1, 800, 60), late = backoff_wait_ns(40, 800, 60);
-        cr_assert(first >= 400 * CLOCK_NS_PER_MS && first <= 800 * CLOCK_NS_PER_MS);
-        cr_assert(late >= 400 * CLOCK_NS_PER_MS && late <= 60 * CLOCK_NS_PER_SECOND);
-        largest = late > largest ? late : largest;
-        different += late != last;
-        last = late;
-    }
-    cr_assert_gt(largest, 50 * CLOCK_NS_PER_SECOND);
-    cr_assert_gt(different, 1000);
 }
