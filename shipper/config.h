@@ -42,17 +42,17 @@ struct config_stream {
     uint32_t max_retries;                                   /* 0: for ever */
     uint32_t max_age_seconds;                               /* 0: for ever */
     uint32_t throughput_units;                              /* 0: no quota of ours */
-    uint64_t dead_letter_segment_bytes;                     /* 16 MiB */
-    uint32_t dead_letter_segment_seconds;                   /* 3600 */
 };
 struct config {
     char path[1024];
-    char rings[1024];        /* /dev/shm/ehring */
-    uint32_t workers;        /* 1 */
-    enum net_kind net;       /* auto */
-    char log_level[256];     /* info */
-    uint32_t drain_seconds;  /* 30 */
-    char dead_letters[1024]; /* /var/lib/ehring/dead-letters */
+    char rings[1024];                     /* /dev/shm/ehring */
+    uint32_t workers;                     /* 1 */
+    enum net_kind net;                    /* auto */
+    char log_level[256];                  /* info */
+    uint32_t drain_seconds;               /* 30 */
+    char dead_letters[1024];              /* /var/lib/ehring/dead-letters */
+    uint64_t dead_letter_segment_bytes;   /* 16 MiB */
+    uint32_t dead_letter_segment_seconds; /* 3600 */
     uint32_t stream_count;
     struct config_stream stream[CONFIG_STREAMS_MAX];
 };

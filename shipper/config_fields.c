@@ -34,6 +34,10 @@ const struct config_field config_fields[KEY_COUNT] = {
                    .meaning = "how long a TERM waits for what is in flight"},
     [KEY_DEAD_LETTERS] = {.name = "dead_letters", IN_SHIPPER(dead_letters), PATH, .standard = "/var/lib/ehring/dead-letters",
                           .meaning = "the directory of the events that nobody takes, a directory per stream"},
+    [KEY_DEAD_LETTER_SEGMENT_BYTES] = {.name = "dead_letter_segment_bytes", IN_SHIPPER(dead_letter_segment_bytes), BYTES(KIB, 4 * GIB),
+                                       .standard = "16 MiB", .meaning = "a dead-letter file of this size is followed by a new one"},
+    [KEY_DEAD_LETTER_SEGMENT_SECONDS] = {.name = "dead_letter_segment_seconds", IN_SHIPPER(dead_letter_segment_seconds), NUMBER(1, 31536000),
+                                         .unit = "s", .standard = "3600", .meaning = "a dead-letter file of this age is followed by a new one"},
     [KEY_HUB] = {.name = "hub", IN_STREAM(stream.hub), TEXT(256), .meaning = "the Event Hub; may be in the connection string instead"},
     [KEY_CONNECTION_STRING] = {.name = "connection_string", IN_STREAM(connection_string), .secret = true, TEXT(CONFIG_VALUE_BYTES_MAX),
                                .meaning = "an Event Hubs connection string, best as ${file:PATH}"},
@@ -81,10 +85,6 @@ const struct config_field config_fields[KEY_COUNT] = {
                      .meaning = "an event older than this is dead-lettered, an outage's too; 0: never"},
     [KEY_THROUGHPUT_UNITS] = {.name = "throughput_units", IN_STREAM(stream.throughput_units), NUMBER(0, 10000), .unit = "units", .standard = "0",
                               .meaning = "send no more than so many units of 1 MB/s and 1000 events/s; 0: no quota"},
-    [KEY_DEAD_LETTER_SEGMENT_BYTES] = {.name = "dead_letter_segment_bytes", IN_STREAM(stream.dead_letter_segment_bytes), BYTES(KIB, 4 * GIB),
-                                       .standard = "16 MiB", .meaning = "a dead-letter file of this size is followed by a new one"},
-    [KEY_DEAD_LETTER_SEGMENT_SECONDS] = {.name = "dead_letter_segment_seconds", IN_STREAM(stream.dead_letter_segment_seconds), NUMBER(1, 31536000),
-                                         .unit = "s", .standard = "3600", .meaning = "a dead-letter file of this age is followed by a new one"},
 };
 /* clang-format on */
 

@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "ringbuf/ring_order.h"
+#include "shipper/backoff.h"
 #include "shipper/clock.h"
 #include "shipper/log.h"
 
@@ -172,11 +172,8 @@ static void uplink_drain(struct uplink *up, const char *why, int64_t now_ns)
 /* A tenth more or less: connections that were made together are not replaced together. */
 static int64_t lifespan_ns(uint32_t seconds)
 {
-    uint64_t random = 0;
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
-        random = (uint64_t)clock_mono_ns();
     int64_t span_ns = seconds * CLOCK_NS_PER_SECOND;
-    return span_ns - span_ns / 10 + (int64_t)(random % (uint64_t)(span_ns / 5));
+    return backoff_random_between(span_ns - span_ns / 10, span_ns + span_ns / 10);
 }
 
 static bool uplink_takes(const struct uplink *up)

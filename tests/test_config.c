@@ -119,8 +119,8 @@ Test(config, what_is_left_out_has_its_standard_value)
     cr_expect_eq(stream->max_retries, 0);
     cr_expect_eq(stream->max_age_seconds, 0);
     cr_expect_eq(stream->throughput_units, 0);
-    cr_expect_eq(stream->dead_letter_segment_bytes, 16u << 20);
-    cr_expect_eq(stream->dead_letter_segment_seconds, 3600);
+    cr_expect_eq(config->dead_letter_segment_bytes, 16u << 20);
+    cr_expect_eq(config->dead_letter_segment_seconds, 3600);
 }
 
 /* Point 5 of what the Python toolbox's pool checks. */
@@ -137,15 +137,15 @@ Test(config, a_pool_of_no_connections_is_refused_and_a_third_of_it_connects_at_a
 Test(config, every_key_arrives_in_its_field)
 {
     good("\xef\xbb\xbf; a comment\n[shipper]\nrings = /run/rings/ ; where\n  workers=16\nnet: epoll\r\nlog_level = warn, "
-         "pool=debug\ndrain_seconds = 0\ndead_letters = /var/dead\n# another\n\n"
+         "pool=debug\ndrain_seconds = 0\ndead_letters = /var/dead\ndead_letter_segment_bytes = 1 MiB\ndead_letter_segment_seconds = 10\n# "
+         "another\n\n"
          "[ stream  clicks ] ; the second\nhub = Clicks\nconnection_string = " CONNECTION
          ";EntityPath=clicks\nca_file = /a/b.pem\nca_dir = /a/c\ngroup = app\n"
          "linger_ms = 60000\nbatch_bytes_max = 256 KiB\nbatch_count_max = 1000\ninflight_bytes_max = 1 MB\nconnect_timeout_seconds = 1\n"
          "retry_backoff_ms = 1\nretry_backoff_max_seconds = 2\ntoken_seconds = 60\npartition_refresh_seconds = 7\n"
          "max_size = 4\nclient_limit = 3\nmax_idle_seconds = 9\nmax_lifespan_seconds = 60\nmax_concurrent_connects = 2\nready_message = "
          "here\n"
-         "max_retries = 5\nmax_age_seconds = 6\nthroughput_units = 8\ndead_letter_segment_bytes = 1 MiB\n"
-         "dead_letter_segment_seconds = 10");
+         "max_retries = 5\nmax_age_seconds = 6\nthroughput_units = 8");
     const struct config_stream *stream = &config->stream[0];
     cr_expect_str_eq(config->rings, "/run/rings");
     cr_expect_eq(config->workers, 16);
@@ -176,8 +176,8 @@ Test(config, every_key_arrives_in_its_field)
     cr_expect_eq(stream->max_retries, 5);
     cr_expect_eq(stream->max_age_seconds, 6);
     cr_expect_eq(stream->throughput_units, 8);
-    cr_expect_eq(stream->dead_letter_segment_bytes, 1u << 20);
-    cr_expect_eq(stream->dead_letter_segment_seconds, 10);
+    cr_expect_eq(config->dead_letter_segment_bytes, 1u << 20);
+    cr_expect_eq(config->dead_letter_segment_seconds, 10);
 }
 
 Test(config, a_namespace_has_its_domain_or_gets_it)
