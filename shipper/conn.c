@@ -80,7 +80,7 @@ int conn_input(struct conn *conn, const uint8_t *data, size_t len)
 
 void conn_input_end(struct conn *conn)
 {
-    conn_end(conn, NULL);
+    conn_end(conn, OUTCOME_CLOSE, NULL);
     pn_connection_driver_read_close(&conn->driver);
     engine_drain(conn);
 }
@@ -164,11 +164,12 @@ void conn_close(struct conn *conn)
     engine_drain(conn);
 }
 
-void conn_end(struct conn *conn, pn_condition_t *condition)
+void conn_end(struct conn *conn, enum outcome_place place, pn_condition_t *condition)
 {
     if (conn->is_over)
         return;
     conn->is_over = true;
+    conn->end_place = place;
     request_text_set(&conn->end_text, condition);
     event_queue(conn, &conn->closed, CONN_CLOSED);
 }
@@ -234,7 +235,7 @@ static int session_open_first(struct conn *conn)
     pn_session_set_incoming_capacity(session, INCOMING_BYTES_MAX);
     pn_session_open(session);
     conn->session[0].pn = session;
-    conn->session[0].link_count = 4; /* the two requests' */
+    conn->session[0].link_count = CONN_REQUEST_LINKS;
     conn->session_count = 1;
     return 0;
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "outcome.h"
+
 #define CONN_MAX_FRAME 65536u
 #define CONN_PIECE_BYTES (CONN_MAX_FRAME - 512u)     /* handed to proton at once, per link and turn */
 #define CONN_PENDING_BYTES_MAX (4u * CONN_MAX_FRAME) /* a session whose peer's window is closed is handed no more than this */
@@ -47,11 +49,14 @@ int conn_put_token(struct conn *conn, const char *type, const char *audience, co
 int conn_read_hub(struct conn *conn, const char *hub, const char *token);
 
 /* ---- links ---- */
-/* Attaches a sender (unsettled, first) to `address`. A link number >= 0 or -EMFILE (peer's handle-max and channel-max are used up; more
- * sessions are opened by themselves). Answer: CONN_LINK_READY or CONN_LINK_ENDED. */
+/* Attaches a sender (unsettled, first) to `address`. A link number >= 0 or -EMFILE (there are conn_link_count_max already; more sessions
+ * are opened by themselves). Answer: CONN_LINK_READY or CONN_LINK_ENDED. */
 int conn_link_open(struct conn *conn, const char *address);
-/* Detach(closed); CONN_LINK_ENDED follows; no settlement of its sends comes afterwards. */
+/* Detach(closed); CONN_LINK_ENDED follows when the peer has answered (or has detached meanwhile). No settlement of its sends comes
+ * afterwards: fetch them first. A send under way is aborted, other links are not touched. */
 void conn_link_close(struct conn *conn, int link);
+/* How many links there can be, from the peer's channel-max on: 0 before CONN_OPENED. */
+uint32_t conn_link_count_max(const struct conn *conn);
 uint32_t conn_link_credit(const struct conn *conn, int link);            /* deliveries that may be begun now */
 uint64_t conn_link_message_bytes_max(const struct conn *conn, int link); /* the peer's max-message-size, 0: none told */
 
@@ -84,8 +89,12 @@ struct conn_event {
     enum conn_event_kind kind;
     int link;
     enum conn_outcome outcome;
+    /* where the condition was met: CONN_TOKEN, CONN_HUB, CONN_SETTLED; CONN_LINK_ENDED (ATTACH: refused, it never had a target, else
+     * DETACH); CONN_CLOSED (END: the peer ended a session, which takes the connection with it, else CLOSE) */
+    enum outcome_place place;
     int status;
     bool ids_plain;
+    bool delivery_failed;    /* CONN_MODIFIED */
     bool undeliverable_here; /* CONN_MODIFIED */
     uint32_t partition_count;
     uint64_t tag;

@@ -71,7 +71,7 @@ static void engine_event(struct conn *conn, pn_event_t *event)
         event_queue(conn, &conn->opened, CONN_OPENED);
         break;
     case PN_CONNECTION_REMOTE_CLOSE:
-        conn_end(conn, pn_connection_remote_condition(conn->driver.connection));
+        conn_end(conn, OUTCOME_CLOSE, pn_connection_remote_condition(conn->driver.connection));
         pn_connection_close(conn->driver.connection);
         break;
     case PN_SESSION_REMOTE_OPEN:
@@ -89,11 +89,11 @@ static void engine_event(struct conn *conn, pn_event_t *event)
         break;
     case PN_TRANSPORT_ERROR:
         conn->is_broken = true;
-        conn_end(conn, pn_transport_condition(conn->driver.transport));
+        conn_end(conn, OUTCOME_CLOSE, pn_transport_condition(conn->driver.transport));
         break;
     case PN_TRANSPORT_TAIL_CLOSED:
     case PN_TRANSPORT_CLOSED:
-        conn_end(conn, pn_transport_condition(conn->driver.transport));
+        conn_end(conn, OUTCOME_CLOSE, pn_transport_condition(conn->driver.transport));
         break;
     default:
         break; /* what we did ourselves */
@@ -107,7 +107,7 @@ static void session_event(struct conn *conn, pn_event_t *event)
     if (!pn_session_get_context(session)) {
         peer_refuse(conn, "sessions of the peer are not served");
     } else if (pn_event_type(event) == PN_SESSION_REMOTE_CLOSE) {
-        conn_end(conn, pn_session_remote_condition(session));
+        conn_end(conn, OUTCOME_END, pn_session_remote_condition(session));
         pn_connection_close(conn->driver.connection);
     }
 }
@@ -175,7 +175,7 @@ static void peer_refuse(struct conn *conn, const char *what)
         pn_condition_set_name(condition, "amqp:not-allowed");
         pn_condition_set_description(condition, what);
     }
-    conn_end(conn, condition);
+    conn_end(conn, OUTCOME_CLOSE, condition);
     pn_connection_close(conn->driver.connection);
 }
 
@@ -190,8 +190,10 @@ static bool event_fill(struct conn *conn, struct event_node *node, struct conn_e
     case CONN_OPENED:
         return true;
     case CONN_TOKEN:
+        event->place = OUTCOME_CBS;
         return fill_answer(&conn->cbs, event);
     case CONN_HUB:
+        event->place = OUTCOME_MANAGEMENT;
         return fill_answer(&conn->management, event);
     case CONN_LINK_READY:
         return fill_link(node, CONTAINER(node, struct link, ready), event);
@@ -204,6 +206,7 @@ static bool event_fill(struct conn *conn, struct event_node *node, struct conn_e
     case CONN_LINK_ENDED:
         return fill_link_ended(CONTAINER(node, struct link, ended), event);
     case CONN_CLOSED:
+        event->place = conn->end_place;
         fill_text(event, &conn->end_text);
         return true;
     }
@@ -234,6 +237,7 @@ static bool fill_link(struct event_node *node, struct link *link, struct conn_ev
 static bool fill_link_ended(struct link *link, struct conn_event *event)
 {
     event->link = link->number;
+    event->place = link->is_refused ? OUTCOME_ATTACH : OUTCOME_DETACH;
     fill_text(event, link->end_text);
     link_forget(link);
     return true;
@@ -246,6 +250,8 @@ static bool fill_settled(struct conn *conn, struct delivery *delivery, struct co
     event->link = delivery->link->number;
     event->tag = delivery->tag;
     event->outcome = delivery->outcome;
+    event->place = OUTCOME_DISPOSITION;
+    event->delivery_failed = delivery->is_failed;
     event->undeliverable_here = delivery->is_undeliverable_here;
     fill_text(event, delivery->text);
     delivery_free(conn, delivery);

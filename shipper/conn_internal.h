@@ -18,6 +18,7 @@
 
 #define CONN_SESSIONS_MAX 16u
 #define CONN_SESSION_LINKS_MAX 255u /* Event Hubs' handle-max, which proton does not tell */
+#define CONN_REQUEST_LINKS 4u       /* of both requests, in the first session */
 #define CONN_DELIVERIES_CHUNK 64u
 
 struct event_node {
@@ -34,7 +35,7 @@ struct delivery { /* an unsettled delivery of ours; the context of its pn_delive
     pn_delivery_t *pn; /* NULL once settled */
     uint64_t tag;
     enum conn_outcome outcome;
-    bool is_undeliverable_here;
+    bool is_failed, is_undeliverable_here;
     struct request_text *text; /* NULL: no error came */
 };
 
@@ -46,6 +47,7 @@ struct link {
     pn_link_t *pn; /* NULL once ended */
     uint32_t session;
     enum link_state state;
+    bool is_refused;     /* ended without the peer ever having given a target */
     bool is_closing;     /* conn_link_close was called: only its end is told */
     bool is_credit_told; /* CONN_LINK_CREDIT was queued and the credit is not used up since */
     struct event_node ready, credit, sent, ended;
@@ -69,11 +71,12 @@ struct conn {
     bool is_over;      /* CONN_CLOSED was queued */
     bool is_broken;    /* the engine takes no more bytes */
     struct event_node opened, token, hub, closed;
+    enum outcome_place end_place;
     struct request_text end_text;
     struct event_node *event_head, *event_tail;
     struct {
         pn_session_t *pn;
-        uint32_t link_count;
+        uint32_t link_count; /* those of requests included */
     } session[CONN_SESSIONS_MAX];
     uint32_t session_count;
     struct request cbs, management;
@@ -89,7 +92,7 @@ struct conn {
 
 /* ---- conn.c ---- */
 /* Queues CONN_CLOSED once. `condition` may be NULL. */
-void conn_end(struct conn *conn, pn_condition_t *condition);
+void conn_end(struct conn *conn, enum outcome_place place, pn_condition_t *condition);
 
 /* ---- conn_event.c ---- */
 void event_queue(struct conn *conn, struct event_node *node, enum conn_event_kind kind);

@@ -21,6 +21,7 @@ static int session_add(struct conn *conn);
 static int link_number(struct conn *conn);
 static struct link *link_get(const struct conn *conn, int number);
 static int link_attach(struct link *link, const char *address);
+static bool link_has_target(const struct link *link);
 static bool link_may_feed(const struct link *link);
 static size_t link_feed_piece(struct link *link);
 static void link_stop_sending(struct link *link);
@@ -73,6 +74,14 @@ void conn_link_close(struct conn *conn, int number)
     deliveries_drop(link);
     pn_link_close(link->pn);
     engine_drain(conn);
+}
+
+uint32_t conn_link_count_max(const struct conn *conn)
+{
+    if (!conn->is_open || conn->is_over)
+        return 0;
+    uint32_t sessions = pn_transport_remote_channel_max(conn->driver.transport) + 1u;
+    return (sessions < CONN_SESSIONS_MAX ? sessions : CONN_SESSIONS_MAX) * CONN_SESSION_LINKS_MAX - CONN_REQUEST_LINKS;
 }
 
 uint32_t conn_link_credit(const struct conn *conn, int number)
@@ -150,8 +159,7 @@ bool links_feed(struct conn *conn)
 
 void link_changed(struct link *link)
 {
-    if (link->state == LINK_OPENING && (pn_link_state(link->pn) & PN_REMOTE_ACTIVE) &&
-        pn_terminus_get_type(pn_link_remote_target(link->pn)) == PN_TARGET) {
+    if (link->state == LINK_OPENING && (pn_link_state(link->pn) & PN_REMOTE_ACTIVE) && link_has_target(link)) {
         link->state = LINK_READY;
         event_queue(link->conn, &link->ready, CONN_LINK_READY);
     }
@@ -176,6 +184,7 @@ void link_peer_ended(struct link *link)
     if (link->sending)
         link_stop_sending(link);
     deliveries_drop(link);
+    link->is_refused = !link_has_target(link);
     pn_link_set_context(link->pn, NULL);
     pn_link_close(link->pn);
     pn_link_free(link->pn);
@@ -311,6 +320,12 @@ static int link_attach(struct link *link, const char *address)
     return 0;
 }
 
+/* A peer that refuses a link attaches it without. */
+static bool link_has_target(const struct link *link)
+{
+    return pn_terminus_get_type(pn_link_remote_target(link->pn)) == PN_TARGET;
+}
+
 /* Nothing for a link whose last piece proton could not put into a frame (session window, credit taken back), nor for a session with much of
  * that. */
 static bool link_may_feed(const struct link *link)
@@ -437,6 +452,7 @@ static bool outcome_read(struct delivery *delivery, pn_delivery_t *pn)
         return true;
     case PN_MODIFIED:
         delivery->outcome = CONN_MODIFIED;
+        delivery->is_failed = pn_disposition_is_failed(pn_delivery_remote(pn));
         delivery->is_undeliverable_here = pn_disposition_is_undeliverable(pn_delivery_remote(pn));
         return true;
     case PN_REJECTED: {

@@ -26,7 +26,7 @@
 
 #define PEER_DELIVERIES_MAX 64
 
-enum peer_outcome { PEER_HOLD, PEER_ACCEPT, PEER_REJECT, PEER_RELEASE, PEER_MODIFY, PEER_MODIFY_HERE };
+enum peer_outcome { PEER_HOLD, PEER_ACCEPT, PEER_REJECT, PEER_RELEASE, PEER_MODIFY, PEER_MODIFY_FAILED, PEER_MODIFY_HERE };
 
 struct peer_delivery {
     char address[64];
@@ -39,10 +39,13 @@ struct peer {
     pn_connection_driver_t driver;
     /* the script */
     int cbs_status;            /* 0: no answer */
-    const char *cbs_condition; /* error-condition of the answer */
+    const char *cbs_condition; /* error-condition of the answer, of $management too */
+    int management_status;
+    bool refuse_requests; /* rejects the message of a request instead of answering it */
     uint32_t partitions;
-    const char *refuse; /* this address is refused */
-    int credit;         /* per sender link of the other side */
+    const char *refuse;  /* this address is refused */
+    bool detach_at_once; /* links are detached with their attach */
+    int credit;          /* per sender link of the other side */
     uint64_t message_bytes_max;
     size_t session_bytes; /* the session window, in frames of 64 KiB */
     enum peer_outcome outcome;
@@ -73,6 +76,7 @@ static inline void peer_open(struct peer *peer)
 {
     memset(peer, 0, sizeof *peer);
     peer->cbs_status = 202;
+    peer->management_status = 200;
     peer->partitions = 4;
     peer->credit = 100;
     peer->message_bytes_max = 1048576;
@@ -187,7 +191,7 @@ static inline void peer_request(struct peer *peer, const char *node, const char 
         } else {
             peer_get_string(properties, "name", peer->read_name, sizeof peer->read_name);
             if (peer->management_reply)
-                peer_reply(peer, peer->management_reply, id, 200);
+                peer_reply(peer, peer->management_reply, id, peer->management_status);
         }
     }
     pn_message_free(message);
@@ -209,6 +213,10 @@ static inline void peer_settle(pn_delivery_t *pn, enum peer_outcome outcome)
         break;
     case PEER_RELEASE:
         pn_delivery_update(pn, PN_RELEASED);
+        break;
+    case PEER_MODIFY_FAILED:
+        pn_disposition_set_failed(local, true);
+        pn_delivery_update(pn, PN_MODIFIED);
         break;
     case PEER_MODIFY_HERE:
         pn_disposition_set_undeliverable(local, true); /* fall through */
@@ -244,6 +252,11 @@ static inline void peer_link_open(struct peer *peer, pn_link_t *link)
     pn_terminus_copy(pn_link_target(link), pn_link_remote_target(link));
     pn_link_set_max_message_size(link, peer->message_bytes_max);
     pn_link_open(link);
+    if (peer->detach_at_once) {
+        pn_condition_set_name(pn_link_condition(link), "amqp:link:detach-forced");
+        pn_link_close(link);
+        return;
+    }
     bool is_request = target && target[0] == '$';
     if (is_request || peer->credit > 0)
         pn_link_flow(link, is_request ? 100 : peer->credit);
@@ -280,6 +293,10 @@ static inline void peer_take(struct peer *peer, pn_link_t *link, pn_delivery_t *
     size_t len = peer->partial[slot].len;
     uint64_t sum = peer->partial[slot].sum;
     peer->partial[slot].len = peer->partial[slot].sum = 0;
+    if (address[0] == '$' && peer->refuse_requests) {
+        peer_settle(pn, PEER_REJECT);
+        return;
+    }
     if (address[0] == '$') {
         peer_request(peer, address, bytes, (size_t)request_len);
         peer_settle(pn, PEER_ACCEPT);

@@ -62,9 +62,57 @@ Test(conn, tells_condition_and_text_of_a_refused_token)
     conn_put_token(conn, "jwt", "sb://contoso/hub1", "old", 0);
     peer_pump(&peer, conn, WHOLE);
     cr_assert(await(CONN_TOKEN));
+    cr_assert_eq(event.place, OUTCOME_CBS);
     cr_assert_eq(event.status, 401);
     cr_assert_str_eq(event.condition, "com.microsoft:auth-failed");
     cr_assert_str_eq(event.description, "ExpiredToken: The token is expired", "control bytes are replaced");
+}
+
+Test(conn, tells_why_the_hub_could_not_be_read)
+{
+    peer.management_status = 404;
+    peer.cbs_condition = "amqp:not-found";
+    conn_read_hub(conn, "hub1", "t");
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_HUB));
+    cr_assert_eq(event.place, OUTCOME_MANAGEMENT);
+    cr_assert_eq(event.status, 404);
+    cr_assert_str_eq(event.condition, "amqp:not-found");
+}
+
+Test(conn, tells_why_the_link_of_a_request_was_refused)
+{
+    peer.refuse = "$cbs";
+    conn_put_token(conn, "jwt", "sb://contoso/hub1", "t", 0);
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_TOKEN));
+    cr_assert_eq(event.status, 0);
+    cr_assert_str_eq(event.condition, "amqp:unauthorized-access");
+    cr_assert(strstr(event.description, "Send"));
+    peer.refuse = "$management";
+    conn_read_hub(conn, "hub1", "t");
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_HUB));
+    cr_assert_eq(event.status, 0);
+    cr_assert_str_eq(event.condition, "amqp:unauthorized-access");
+    peer.refuse = NULL;
+    cr_assert_eq(conn_put_token(conn, "jwt", "sb://contoso/hub1", "t", 0), 0);
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_TOKEN));
+    cr_assert_eq(event.status, 202);
+}
+
+Test(conn, tells_why_the_message_of_a_request_was_rejected)
+{
+    peer.refuse_requests = true;
+    conn_put_token(conn, "jwt", "sb://contoso/hub1", "t", 0);
+    conn_read_hub(conn, "hub1", "t");
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_TOKEN));
+    cr_assert_eq(event.status, 0);
+    cr_assert_str_eq(event.condition, "com.microsoft:server-busy");
+    cr_assert(await(CONN_HUB));
+    cr_assert_str_eq(event.condition, "com.microsoft:server-busy");
 }
 
 Test(conn, gives_up_a_token_request_after_its_time)
@@ -146,6 +194,7 @@ Test(conn, tells_why_the_peer_closed)
     pn_connection_close(peer.driver.connection);
     peer_pump(&peer, conn, WHOLE);
     cr_assert(await(CONN_CLOSED));
+    cr_assert_eq(event.place, OUTCOME_CLOSE);
     cr_assert_str_eq(event.condition, "amqp:connection:forced");
     cr_assert_str_eq(event.description, "inactive for more than 300000 milliseconds");
     cr_assert_not(await(CONN_CLOSED), "told once");
@@ -159,6 +208,7 @@ Test(conn, tells_why_the_peer_ended_the_session)
     pn_session_close(session);
     peer_pump(&peer, conn, WHOLE);
     cr_assert(await(CONN_CLOSED));
+    cr_assert_eq(event.place, OUTCOME_END);
     cr_assert_str_eq(event.condition, "amqp:session:window-violation");
 }
 
@@ -167,7 +217,24 @@ Test(conn, ends_with_its_transport)
     peer_pump(&peer, conn, WHOLE);
     conn_input_end(conn);
     cr_assert(await(CONN_CLOSED));
+    cr_assert_eq(event.place, OUTCOME_CLOSE);
     cr_assert_str_eq(event.condition, "");
+}
+
+Test(conn, takes_a_session_of_many_for_the_whole_connection)
+{
+    peer_pump(&peer, conn, WHOLE);
+    for (int i = 0; i < 300; i++)
+        conn_link_open(conn, "hub1");
+    peer_pump(&peer, conn, WHOLE);
+    pn_session_t *second = pn_session_next(pn_session_head(peer.driver.connection, 0), 0);
+    cr_assert(second);
+    pn_condition_set_name(pn_session_condition(second), "amqp:session:errant-link");
+    pn_session_close(second);
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_CLOSED));
+    cr_assert_eq(event.place, OUTCOME_END);
+    cr_assert_str_eq(event.condition, "amqp:session:errant-link");
 }
 
 Test(conn, ends_with_a_condition_when_the_peer_falls_silent)
@@ -193,6 +260,27 @@ Test(conn, keeps_the_peer_awake_with_empty_frames)
     size_t len = conn_output(conn, &data);
     cr_assert_geq(len, 8);
     cr_assert_eq(memcmp(data, "\0\0\0\x08\x02\0\0\0", 8), 0);
+}
+
+/* The service's own time-out; ours is shorter, so the peer sends empty frames too. */
+Test(conn, stays_open_through_five_idle_minutes)
+{
+    pn_transport_set_idle_timeout(peer.driver.transport, 480000); /* announced as 240 s */
+    peer_pump(&peer, conn, WHOLE);
+    int64_t now_ms = 1000, sent_ms = now_ms, silence_ms = 0;
+    while (now_ms < 1000 + 310000) {
+        int64_t next_ms = conn_tick(conn, now_ms), peer_ms = pn_transport_tick(peer.driver.transport, now_ms);
+        cr_assert_gt(next_ms, now_ms);
+        const uint8_t *data;
+        if (conn_output(conn, &data) > 0)
+            sent_ms = now_ms;
+        silence_ms = now_ms - sent_ms > silence_ms ? now_ms - sent_ms : silence_ms;
+        peer_pump(&peer, conn, WHOLE);
+        now_ms = peer_ms > now_ms && peer_ms < next_ms ? peer_ms : next_ms;
+    }
+    cr_assert_not(await(CONN_CLOSED));
+    cr_assert(pn_connection_state(peer.driver.connection) & PN_LOCAL_ACTIVE);
+    cr_assert(silence_ms > 60000 && silence_ms <= 120000, "%lld ms", (long long)silence_ms);
 }
 
 Test(conn, is_not_hurried_by_a_peer_with_an_idle_timeout_of_nothing)

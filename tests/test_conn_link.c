@@ -64,9 +64,26 @@ Test(conn_link, does_not_call_a_refused_link_ready)
         cr_assert_neq(event.kind, CONN_LINK_READY);
     cr_assert_eq(event.kind, CONN_LINK_ENDED);
     cr_assert_eq(event.link, link);
+    cr_assert_eq(event.place, OUTCOME_ATTACH);
     cr_assert_str_eq(event.condition, "amqp:unauthorized-access");
     cr_assert(strstr(event.description, "Send"));
     cr_assert_eq(conn_send(conn, link, 1, CONN_FORMAT_SINGLE, (const uint8_t *)"x", 1), -ENOTCONN);
+}
+
+Test(conn_link, tells_a_refusal_from_a_detach_that_comes_with_the_attach)
+{
+    peer.refuse = "hub1";
+    peer_pump(&peer, conn, WHOLE);
+    conn_link_open(conn, "hub1");
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_LINK_ENDED));
+    cr_assert_eq(event.place, OUTCOME_ATTACH);
+    peer.detach_at_once = true;
+    conn_link_open(conn, "hub2");
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_LINK_ENDED));
+    cr_assert_eq(event.place, OUTCOME_DETACH);
+    cr_assert_str_eq(event.condition, "amqp:link:detach-forced");
 }
 
 Test(conn_link, sends_nothing_without_credit)
@@ -250,16 +267,18 @@ Test(conn_link, carries_batches_when_every_byte_comes_and_goes_alone)
 Test(conn_link, tells_each_of_the_four_outcomes)
 {
     int link = link_up("hub1");
-    static const enum peer_outcome script[] = {PEER_ACCEPT, PEER_REJECT, PEER_RELEASE, PEER_MODIFY, PEER_MODIFY_HERE};
-    static const enum conn_outcome expected[] = {CONN_ACCEPTED, CONN_REJECTED, CONN_RELEASED, CONN_MODIFIED, CONN_MODIFIED};
-    for (uint64_t i = 0; i < 5; i++) {
+    static const enum peer_outcome script[] = {PEER_ACCEPT, PEER_REJECT, PEER_RELEASE, PEER_MODIFY, PEER_MODIFY_HERE, PEER_MODIFY_FAILED};
+    static const enum conn_outcome expected[] = {CONN_ACCEPTED, CONN_REJECTED, CONN_RELEASED, CONN_MODIFIED, CONN_MODIFIED, CONN_MODIFIED};
+    for (uint64_t i = 0; i < 6; i++) {
         peer.outcome = script[i];
         cr_assert_eq(conn_send(conn, link, i, CONN_FORMAT_SINGLE, (const uint8_t *)"x", 1), 0);
         peer_pump(&peer, conn, WHOLE);
         cr_assert(await(CONN_SETTLED));
         cr_assert_eq(event.tag, i);
         cr_assert_eq(event.outcome, expected[i]);
+        cr_assert_eq(event.place, OUTCOME_DISPOSITION);
         cr_assert_eq(event.undeliverable_here, i == 4);
+        cr_assert_eq(event.delivery_failed, i == 5);
         cr_assert_str_eq(event.condition, i == 1 ? "com.microsoft:server-busy" : "");
         cr_assert_str_eq(event.description, i == 1 ? "Please wait 4 seconds and try again." : "");
     }
@@ -363,6 +382,7 @@ Test(conn_link, tells_the_settlements_before_a_detach_and_none_after)
     cr_assert(conn_next_event(conn, &event));
     cr_assert_eq(event.kind, CONN_LINK_ENDED);
     cr_assert_eq(event.link, link);
+    cr_assert_eq(event.place, OUTCOME_DETACH);
     cr_assert_str_eq(event.condition, "amqp:link:detach-forced");
     cr_assert_str_eq(event.description, "Idle timeout: 00:30:00.");
     cr_assert_not(conn_next_event(conn, &event));
@@ -387,10 +407,54 @@ Test(conn_link, closes_a_link_without_settlements_afterwards)
     cr_assert_str_eq(event.condition, "");
 }
 
+Test(conn_link, closes_a_link_and_leaves_the_others_sends_alone)
+{
+    enum { LEN = 400000 };
+    uint8_t *batch = noise(LEN);
+    int closed = link_up("hub1/Partitions/0"), other = link_up("hub1/Partitions/1");
+    cr_assert_eq(conn_send(conn, closed, 1, CONN_FORMAT_BATCH, batch, LEN), 0);
+    cr_assert_eq(conn_send(conn, other, 2, CONN_FORMAT_BATCH, batch, LEN), 0);
+    const uint8_t *data;
+    cr_assert_gt(conn_output(conn, &data), 0, "both are half-sent");
+    conn_link_close(conn, closed);
+    conn_link_close(conn, closed);
+    int ended = 0, accepted = 0;
+    peer_pump(&peer, conn, WHOLE);
+    while (conn_next_event(conn, &event)) {
+        ended += event.kind == CONN_LINK_ENDED && event.link == closed;
+        accepted += event.kind == CONN_SETTLED && event.tag == 2 && event.outcome == CONN_ACCEPTED;
+        cr_assert_neq(event.kind, CONN_CLOSED);
+    }
+    cr_assert_eq(ended, 1);
+    cr_assert_eq(accepted, 1);
+    cr_assert_eq(peer.delivery_count, 1);
+    cr_assert_eq(peer.delivery[0].sum, sum_of(batch, LEN));
+    free(batch);
+}
+
+Test(conn_link, is_detached_in_order_when_its_settlements_were_fetched)
+{
+    int link = link_up("hub1");
+    conn_send(conn, link, 1, CONN_FORMAT_SINGLE, (const uint8_t *)"x", 1);
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_SETTLED));
+    conn_link_close(conn, link);
+    cr_assert_eq(conn_send(conn, link, 2, CONN_FORMAT_SINGLE, (const uint8_t *)"x", 1), -ENOTCONN);
+    cr_assert_eq(conn_link_credit(conn, link), 0);
+    cr_assert_not(await(CONN_LINK_ENDED), "not before the peer has answered");
+    peer_pump(&peer, conn, WHOLE);
+    cr_assert(await(CONN_LINK_ENDED));
+    cr_assert_eq(event.link, link);
+    cr_assert_eq(peer.aborted_count, 0);
+    cr_assert_eq(link_up("hub1"), link);
+}
+
 Test(conn_link, opens_more_links_than_a_session_has_handles)
 {
-    enum { LINKS = 600 };
+    enum { LINKS = 1000 };
+    cr_assert_eq(conn_link_count_max(conn), 0, "the peer's limit is not known yet");
     peer_pump(&peer, conn, WHOLE);
+    cr_assert_geq(conn_link_count_max(conn), LINKS);
     for (int i = 0; i < LINKS; i++)
         cr_assert_eq(conn_link_open(conn, "hub1"), i);
     peer_pump(&peer, conn, WHOLE);
@@ -401,7 +465,7 @@ Test(conn_link, opens_more_links_than_a_session_has_handles)
     int sessions = 0;
     for (pn_session_t *s = pn_session_head(peer.driver.connection, 0); s; s = pn_session_next(s, 0))
         sessions++;
-    cr_assert_eq(sessions, 3);
+    cr_assert_eq(sessions, 4);
 }
 
 Test(conn_link, refuses_a_link_beyond_the_peers_channels)
@@ -409,9 +473,12 @@ Test(conn_link, refuses_a_link_beyond_the_peers_channels)
     pn_transport_set_channel_max(peer.driver.transport, 0);
     peer_pump(&peer, conn, WHOLE);
     int link = 0;
-    for (int i = 0; i < 300 && link >= 0; i++)
-        link = conn_link_open(conn, "hub1");
+    uint32_t count = 0;
+    while ((link = conn_link_open(conn, "hub1")) >= 0)
+        count++;
     cr_assert_eq(link, -EMFILE);
+    cr_assert_eq(count, conn_link_count_max(conn));
+    cr_assert_eq(count, 251);
     peer_pump(&peer, conn, WHOLE);
     cr_assert_not(await(CONN_CLOSED));
 }
