@@ -254,6 +254,8 @@ uint64_t ring_flush_pos(const struct ring *ring);
 void ring_note(struct ring_lane *lane, int64_t time_ns);
 /* The newest noted time at or before `pos`, or the ring's creation: never later than the event's commit by more than a pass. */
 int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos);
+/* The earliest noted time at which the record at `pos` was there: never earlier than the event's commit. INT64_MAX: none noted. */
+int64_t ring_committed_by_ns(const struct ring *ring, uint64_t pos);
 
 /* Events committed since the ring was made. After a kill between the writer's two stores its count is ahead of write_pos: the heads that
  * follow write_pos tell by how much. Any thread. */

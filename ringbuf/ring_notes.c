@@ -7,6 +7,8 @@
 
 #define NOTE_TRIES 16
 
+enum note_side { NOTE_AT_OR_BEFORE, NOTE_BEHIND };
+static int64_t notes_search(const struct ring *ring, uint64_t pos, enum note_side side);
 static bool is_too_close(struct ring_shipper *shipper, uint64_t head, uint64_t tail, int64_t time_ns);
 static void notes_leave(struct ring_shipper *shipper, uint64_t *head, uint64_t tail, uint64_t gate_pos);
 static void notes_thin(struct ring_shipper *shipper, uint64_t *head, uint64_t *tail);
@@ -38,23 +40,39 @@ void ring_note(struct ring_lane *lane, int64_t time_ns)
 
 int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos)
 {
+    int64_t found = notes_search(ring, pos, NOTE_AT_OR_BEFORE);
+    return found > ring->header.created_ns ? found : ring->header.created_ns;
+}
+
+int64_t ring_committed_by_ns(const struct ring *ring, uint64_t pos)
+{
+    return notes_search(ring, pos, NOTE_BEHIND);
+}
+
+/* The newest time of the notes at or before `pos` (INT64_MIN: none), or the oldest of those behind it (INT64_MAX: none). */
+static int64_t notes_search(const struct ring *ring, uint64_t pos, enum note_side side)
+{
     struct ring_shipper *shipper = ring->shipper;
+    const int64_t none = side == NOTE_BEHIND ? INT64_MAX : INT64_MIN;
 
     for (int tries = 0; tries < NOTE_TRIES; tries++) {
         uint64_t tail = order_load_notes(&shipper->notes.tail), head = order_load_notes(&shipper->notes.head); /* N2 */
-        int64_t found = ring->header.created_ns;
+        int64_t found = none;
         if (tail - head > RING_NOTES_MAX)
             continue;
         for (uint64_t i = head; i != tail; i++) {
             const struct ring_note *note = note_at(shipper, i);
             int64_t time_ns = note_time(note);
-            if (order_none_load64(&note->write_pos) <= pos && time_ns > found)
+            bool is_behind = order_none_load64(&note->write_pos) > pos;
+            if (is_behind != (side == NOTE_BEHIND))
+                continue;
+            if (side == NOTE_BEHIND ? time_ns < found : time_ns > found)
                 found = time_ns;
         }
         if (order_check_notes(&shipper->notes.head) == head)
             return found;
     }
-    return ring->header.created_ns;
+    return none;
 }
 
 /* Half full or more: not closer than the notes there are on the average. */
