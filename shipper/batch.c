@@ -14,8 +14,6 @@ static int encode_once(struct feed *feed, uint32_t domain, const struct batch_li
 static enum add_result entry_add(struct feed *feed, const struct fifo_entry *entry, const struct batch_limits *limits, uint8_t *to,
                                  struct batch *batch);
 static int64_t event_encode(const struct ring *ring, const struct ring_parts *parts, const uint8_t *meta, uint8_t *to, uint64_t cap);
-static bool covers_fault(struct feed *feed, const struct batch *batch);
-static struct feed_cover *cover_of(struct batch *batch, uint32_t slot);
 static void batch_sample(struct batch *batch, uint32_t slot, int64_t commit_ns);
 
 enum batch_seal batch_seal_reason(const struct feed_domain *domain, const struct batch_limits *limits, int64_t now_ns)
@@ -51,8 +49,7 @@ static int encode_once(struct feed *feed, uint32_t domain, const struct batch_li
 {
     uint32_t count_max = limits->count_max ? limits->count_max : UINT32_MAX;
     batch->domain = domain;
-    batch->cover_count = batch->event_count = batch->taken_count = batch->sample_count = batch->encoded_len = 0;
-    batch->payload_bytes = 0;
+    batch_clear(batch);
     batch->read_ns = feed->domain[domain].oldest_ns;
     struct fifo_cursor cursor = fifo_first(&feed->domain[domain].fifo);
     for (const struct fifo_entry *entry; batch->event_count < count_max && (entry = fifo_next(&cursor)); batch->taken_count++) {
@@ -62,7 +59,7 @@ static int encode_once(struct feed *feed, uint32_t domain, const struct batch_li
         if (result == ADD_FULL)
             break;
     }
-    if (covers_fault(feed, batch))
+    if (batch_is_faulted(feed, batch))
         return -EAGAIN;
     return batch->taken_count == 0 && feed->domain[domain].fifo.count ? -EMSGSIZE : 0;
 }
@@ -76,11 +73,10 @@ static enum add_result entry_add(struct feed *feed, const struct fifo_entry *ent
     if (ring->left_out)
         return ADD_SKIP;
     if (ring_record_parts(ring->lane.ring, entry->pos, entry->len, &parts, meta, sizeof meta) != 0) {
-        ring_quarantine(ring->lane.ring, RING_QUARANTINE_CHANGED, entry->pos);
-        ring->left_out = true;
+        batch_leave_out(feed, entry, RING_QUARANTINE_CHANGED);
         return ADD_BROKEN;
     }
-    struct feed_cover *cover = cover_of(batch, entry->slot);
+    struct feed_cover *cover = batch_cover(batch, entry->slot);
     if (!cover)
         return ADD_FULL;
     int64_t len = event_encode(ring->lane.ring, &parts, meta, to + batch->encoded_len, limits->bytes_max - batch->encoded_len);
@@ -94,20 +90,37 @@ static enum add_result entry_add(struct feed *feed, const struct fifo_entry *ent
         return ADD_FULL;
     }
     if (len < 0) {
-        ring_quarantine(ring->lane.ring, RING_QUARANTINE_BAD_META, entry->pos);
-        ring->left_out = true;
+        batch_leave_out(feed, entry, RING_QUARANTINE_BAD_META);
         return ADD_BROKEN;
     }
-    if (cover->event_count++ == 0)
-        cover->first_pos = entry->pos;
-    cover->end_pos = entry->pos + ring_align16(entry->len);
-    cover->payload_bytes += parts.payload_len;
-    batch->payload_bytes += parts.payload_len;
+    batch_count(batch, cover, entry, parts.payload_len);
     batch->encoded_len += (uint32_t)len;
-    batch->event_count++;
     if (parts.time_ns > 0)
         batch_sample(batch, entry->slot, parts.time_ns);
     return ADD_DONE;
+}
+
+void batch_clear(struct batch *batch)
+{
+    batch->cover_count = batch->event_count = batch->taken_count = batch->sample_count = batch->encoded_len = 0;
+    batch->payload_bytes = 0;
+}
+
+void batch_count(struct batch *batch, struct feed_cover *cover, const struct fifo_entry *entry, uint32_t payload_len)
+{
+    if (cover->event_count++ == 0)
+        cover->first_pos = entry->pos;
+    cover->end_pos = entry->pos + ring_align16(entry->len);
+    cover->payload_bytes += payload_len;
+    batch->payload_bytes += payload_len;
+    batch->event_count++;
+}
+
+int batch_leave_out(struct feed *feed, const struct fifo_entry *entry, enum ring_quarantine reason)
+{
+    ring_quarantine(feed->ring[entry->slot].lane.ring, reason, entry->pos);
+    feed->ring[entry->slot].left_out = true;
+    return -EAGAIN;
 }
 
 /* One data section of the batch: its head, the event's sections, the payload straight from the ring. */
@@ -134,7 +147,7 @@ static int64_t event_encode(const struct ring *ring, const struct ring_parts *pa
 }
 
 /* A ring whose file was cut gives zeros from some moment on: what was copied from it is not believed. */
-static bool covers_fault(struct feed *feed, const struct batch *batch)
+bool batch_is_faulted(struct feed *feed, const struct batch *batch)
 {
     bool found = false;
     for (uint32_t i = 0; i < batch->cover_count; i++) {
@@ -148,7 +161,7 @@ static bool covers_fault(struct feed *feed, const struct batch *batch)
 }
 
 /* The cover of a ring, the last used first: events of one ring mostly follow each other. NULL: too many rings for one batch. */
-static struct feed_cover *cover_of(struct batch *batch, uint32_t slot)
+struct feed_cover *batch_cover(struct batch *batch, uint32_t slot)
 {
     for (uint32_t i = batch->cover_count; i-- > 0;)
         if (batch->cover[i].slot == slot)

@@ -48,4 +48,15 @@ struct batch {
  * batch->cover[0]: where). */
 int batch_encode(struct feed *feed, uint32_t domain, const struct batch_limits *limits, uint8_t *to, struct batch *batch);
 
+/* The parts of it, for who makes something else of a domain's first events. */
+void batch_clear(struct batch *batch);
+/* The cover of a ring, NULL: too many rings. */
+struct feed_cover *batch_cover(struct batch *batch, uint32_t slot);
+/* The entry is in: into its ring's cover and the sums. */
+void batch_count(struct batch *batch, struct feed_cover *cover, const struct fifo_entry *entry, uint32_t payload_len);
+/* Quarantines the entry's ring and leaves it out; returns -EAGAIN: all is to be done again. */
+int batch_leave_out(struct feed *feed, const struct fifo_entry *entry, enum ring_quarantine reason);
+/* True: a covered ring was cut while it was read; it is left out, and all is to be done again. */
+bool batch_is_faulted(struct feed *feed, const struct batch *batch);
+
 #endif

@@ -58,8 +58,8 @@ struct feed_domain {
     uint64_t fifo_bytes;          /* what its entries will be encoded, an estimate */
     int64_t oldest_ns;            /* when the first entry was walked (CLOCK_MONOTONIC) */
     int64_t hold_until_ns;        /* backoff after a failure */
-    uint32_t failure_count;
-    uint32_t behind_head; /* rings that are behind here, first come first served */
+    uint32_t failure_count;       /* in a row; the worker's */
+    uint32_t behind_head;         /* rings that are behind here, first come first served */
     uint32_t behind_tail;
     uint32_t active_index; /* in feed->active, or FEED_SLOT_NONE */
     bool inflight;

@@ -104,7 +104,6 @@ void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *co
         ring_lane_settle(&ring->lane, domain, cover[i].end_pos, &settled);
         feed_ring_ack(ring, feed->lane_index, feed->lane_count);
     }
-    feed->domain[domain].failure_count = 0;
     feed->domain[domain].inflight = false;
     suspect_settled(feed, domain, event_count);
     feed_deactivate_if_empty(feed, domain);
@@ -153,7 +152,6 @@ void feed_fail(struct feed *feed, uint32_t domain, const struct feed_cover *cove
     }
     fifo_drop_all(feed, domain);
     feed->domain[domain].inflight = false;
-    feed->domain[domain].failure_count++;
     feed_deactivate_if_empty(feed, domain);
 }
 

@@ -25,8 +25,9 @@ struct shipper {
     struct config *config;
     struct stream *stream;
     struct worker *worker;
-    struct worker_rest rest;
+    struct worker_shared shared;
     struct resolver *resolver;
+    struct deadletter *deadletter;
     struct discover discover;
     uint32_t streams_open;
     uint32_t workers_open;
@@ -169,10 +170,20 @@ static int shipper_open(struct shipper *shipper)
             return fail("a stream cannot be opened", why);
     if (resolver_open(&shipper->resolver) != 0)
         return fail("the resolver's thread cannot start", strerror(errno));
+    const struct deadletter_limits limits = {.segment_bytes_max = config->dead_letter_segment_bytes,
+                                             .segment_seconds_max = config->dead_letter_segment_seconds};
+    int rc = deadletter_open(config->dead_letters, &limits, &shipper->deadletter);
+    if (rc != 0)
+        return fail("the dead letters' thread cannot start", strerror(-rc));
+    shipper->shared = (struct worker_shared){.config = config,
+                                             .stream = shipper->stream,
+                                             .worker = shipper->worker,
+                                             .resolver = shipper->resolver,
+                                             .deadletter = shipper->deadletter,
+                                             .main_fd = shipper->main_fd};
     for (; shipper->workers_open < config->workers; shipper->workers_open++) {
         uint32_t w = shipper->workers_open;
-        if (worker_open(&shipper->worker[w], w, config, shipper->stream, shipper->worker, &shipper->rest, shipper->resolver,
-                        shipper->main_fd, why, sizeof why) != 0) {
+        if (worker_open(&shipper->worker[w], w, &shipper->shared, why, sizeof why) != 0) {
             shipper->workers_open++; /* what it has is closed too */
             return fail("a worker cannot be opened", why);
         }
@@ -270,6 +281,7 @@ static void shipper_close(struct shipper *shipper)
     discover_close(&shipper->discover);
     if (shipper->resolver)
         resolver_close(shipper->resolver); /* before the workers whose queries it may hold */
+    deadletter_close(shipper->deadletter); /* likewise their jobs */
     for (uint32_t w = 0; w < shipper->workers_open; w++)
         worker_close(&shipper->worker[w]);
     for (uint32_t s = 0; s < shipper->streams_open; s++)

@@ -41,7 +41,7 @@ int pool_open(struct pool *pool, struct stream *stream, struct net *net, struct 
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < pool->size; i++)
-        uplink_open(&pool->uplink[i], stream, net, resolver, wake_fd, worker, &pool->backoff);
+        uplink_open(&pool->uplink[i], stream, net, resolver, wake_fd, worker, &pool->health);
     return 0;
 }
 
@@ -94,9 +94,9 @@ static uint32_t pool_missing(const struct pool *pool, bool wanted, int64_t now_n
 /* false: not now; *next_ns says when to ask again. */
 static bool pool_begin_one(struct pool *pool, int64_t now_ns, int64_t *next_ns)
 {
-    if (now_ns < pool->backoff.retry_at_ns) {
-        if (pool->backoff.retry_at_ns < *next_ns)
-            *next_ns = pool->backoff.retry_at_ns;
+    if (now_ns < pool->health.retry_at_ns) {
+        if (pool->health.retry_at_ns < *next_ns)
+            *next_ns = pool->health.retry_at_ns;
         return false;
     }
     for (uint32_t i = 0; i < pool->size; i++) {
@@ -264,4 +264,5 @@ static void gauges_store(const struct pool *pool)
     order_none_store64(&pool->counters->connecting, connecting);
     order_none_store64(&pool->counters->links, links);
     order_none_store64(&pool->counters->links_of_busiest, busiest);
+    order_none_store64(&pool->counters->circuit_state, pool->health.circuit.state);
 }

@@ -14,7 +14,7 @@ struct pool {
     uint32_t size;        /* this worker's share of max_size */
     uint32_t short_links; /* links asked for in vain since the last step */
     bool limit_told;      /* that max_size x client_limit is less than what is wanted */
-    struct uplink_backoff backoff;
+    struct uplink_health health;
     struct uplink *uplink; /* size slots */
 };
 

@@ -22,10 +22,10 @@ struct stream {
     struct tls_context *tls; /* NULL: plain TCP to a local emulator */
     struct ring_stat_file stat;
     struct counters_words *words;
-    _Atomic uint32_t partition_count; /* told by the workers' connections, 0: not known yet */
-    _Atomic uint32_t event_bytes_max; /* payload limit after an attach told the link's, 0: not known yet */
+    _Atomic uint32_t partition_count;  /* told by the workers' connections, 0: not known yet */
+    _Atomic uint32_t event_bytes_max;  /* payload limit after an attach told the link's, 0: not known yet */
     _Atomic uint32_t connecting_count; /* connections being made, all workers' */
-    int main_fd;                      /* eventfd of the main thread: written when one of the two changed */
+    int main_fd;                       /* eventfd of the main thread: written when one of the two changed */
 };
 
 /* Makes the directory (mode 3770 with a group, else 0700), takes the lock (-EBUSY names the holder), binds the doorbell, opens counters and

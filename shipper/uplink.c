@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "ringbuf/ring_order.h"
-#include "shipper/backoff.h"
 #include "shipper/clock.h"
 #include "shipper/log.h"
 #include "shipper/uplink_internal.h"
@@ -24,19 +23,19 @@ static void tls_drain(struct uplink *up, int64_t now_ns);
 static void renew(struct uplink *up, int64_t now_ns);
 static void blocked_note(struct uplink *up, bool blocked, int64_t now_ns);
 
-static uint16_t uplink_port(const struct uplink *up)
+uint16_t uplink_port(const struct uplink *up)
 {
     const struct connstr *cs = &up->stream->config->connstr;
     return cs->port ? cs->port : cs->emulator ? 5672 : 5671;
 }
 
 void uplink_open(struct uplink *up, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker,
-                 struct uplink_backoff *backoff)
+                 struct uplink_health *health)
 {
     *up = (struct uplink){.stream = stream, .net = net, .resolver = resolver, .worker = worker, .handle = -1, .greeting_link = -1};
     up->counters = &stream->words->worker[worker];
     up->query.notify_fd = wake_fd;
-    up->backoff = backoff;
+    up->health = health;
 }
 
 void uplink_end(struct uplink *up)
@@ -52,7 +51,7 @@ void uplink_end(struct uplink *up)
     up->state = UPLINK_IDLE;
     up->has_credit = up->draining = false;
     up->greeting_link = -1;
-    up->greeting_try_count = 0;
+    up->greeting_try_count = up->renewal_failure_count = 0;
     up->blocked_ns = up->expires_ns = 0;
     up->deadline_ns = up->token_renew_at_ns = up->hub_read_at_ns = up->tick_at_ns = 0;
     uplink_permit_give(up);
@@ -68,7 +67,9 @@ bool uplink_is_under_way(const struct uplink *up)
 }
 void uplink_accepted(struct uplink *up)
 {
-    up->backoff->failure_count = 0;
+    up->health->failure_count = 0;
+    up->health->token_renewed = false;
+    circuit_succeeded(&up->health->circuit);
 }
 
 /* The stream's connections under way are counted over all workers. */
@@ -99,44 +100,6 @@ bool uplink_begin(struct uplink *up, int64_t now_ns)
     uplink_enter(up, UPLINK_RESOLVING, 0, now_ns);
     resolve_begin(up->resolver, &up->query);
     return true;
-}
-
-/* How long to wait before the next attempt. Connections that had begun before the last failure are lost with it: one incident. */
-static int64_t backoff_note(struct uplink *up, bool was_ready, int64_t now_ns)
-{
-    const struct config_stream *config = up->stream->config;
-    struct uplink_backoff *backoff = up->backoff;
-    if (backoff->failure_count > 0 && up->begun_ns < backoff->failed_at_ns)
-        return backoff->retry_at_ns > now_ns ? backoff->retry_at_ns - now_ns : 0;
-    int64_t wait_ns = backoff_wait_ns(++backoff->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-    if (was_ready && backoff->failure_count == 1)
-        wait_ns = 0; /* a forced close after hours of work is normal life */
-    backoff->failed_at_ns = now_ns;
-    backoff->retry_at_ns = now_ns + wait_ns;
-    return wait_ns;
-}
-
-/* The one way down: says why, frees the stack, plans the next attempt, and tells the worker if there was something in flight to lose. */
-void uplink_fail(struct uplink *up, const char *what, const char *detail, int64_t now_ns)
-{
-    const struct config_stream *config = up->stream->config;
-    char quoted[700];
-    bool was_ready = up->state == UPLINK_READY, closing = up->state == UPLINK_CLOSING;
-    log_quote(quoted, sizeof quoted, detail); /* it may lie in what is freed now */
-    up->lost |= up->conn != NULL;             /* until it was told */
-    uplink_end(up);
-    if (closing)
-        return;
-    order_none_add64(was_ready ? &up->counters->connection_lost_count : &up->counters->connect_failed_count, 1);
-    int64_t wait_ns = backoff_note(up, was_ready, now_ns);
-    log_line(LOG_WARN, "pool", what, "stream=%s worker=%u host=%s port=%u hub=%s policy=%s reason=%s retry_ms=%lld", config->name,
-             up->worker, config->connstr.host, uplink_port(up), config->hub, config->connstr.key_name[0] ? config->connstr.key_name : "-",
-             quoted, (long long)(wait_ns / CLOCK_NS_PER_MS));
-}
-
-void uplink_restart(struct uplink *up, const char *what, const char *detail, int64_t now_ns)
-{
-    uplink_fail(up, what, detail, now_ns);
 }
 
 void uplink_enter(struct uplink *up, enum uplink_state state, int64_t wait_ns, int64_t now_ns)

@@ -7,8 +7,10 @@
 #include <stdint.h>
 
 #include "shipper/amqp.h"
+#include "shipper/circuit.h"
 #include "shipper/conn.h"
 #include "shipper/net.h"
+#include "shipper/outcome.h"
 #include "shipper/resolve.h"
 #include "shipper/stream.h"
 #include "shipper/tls.h"
@@ -26,11 +28,13 @@ enum uplink_state {
     UPLINK_CLOSING,
 };
 
-/* Failures of all connections of a pool: connections that are lost together count once. */
-struct uplink_backoff {
+/* How the hub looks from all connections of a pool. Connections that are lost together count as one failure. */
+struct uplink_health {
     uint32_t failure_count; /* since the last accepted batch */
     int64_t failed_at_ns;
     int64_t retry_at_ns;
+    bool token_renewed; /* a new token was wanted since the last accepted batch: another refusal is for good */
+    struct circuit circuit;
 };
 
 struct uplink {
@@ -45,7 +49,7 @@ struct uplink {
     struct resolve_query query;
     struct tls *tls;
     struct conn *conn;
-    struct uplink_backoff *backoff;
+    struct uplink_health *health;
     bool lost;            /* CONN_CLOSED is still to be told */
     bool has_permit;      /* counted in the stream's connecting_count */
     bool has_credit;      /* a link of it was given credit: token, link and credit are proven */
@@ -64,12 +68,13 @@ struct uplink {
     int64_t tick_at_ns;
     int greeting_link; /* -1: none */
     uint32_t greeting_try_count;
+    uint32_t renewal_failure_count;
     char container_id[96];
     uint8_t greeting[CONFIG_READY_MESSAGE_BYTES_MAX + AMQP_SECTION_LONG];
 };
 
 void uplink_open(struct uplink *up, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker,
-                 struct uplink_backoff *backoff);
+                 struct uplink_health *health);
 void uplink_end(struct uplink *up); /* at once */
 
 /* Begins a connection, from UPLINK_IDLE. false: too many are being made at this moment. */
@@ -86,8 +91,11 @@ void uplink_pump(struct uplink *up, int64_t now_ns);
 bool uplink_is_ready(const struct uplink *up);
 bool uplink_is_under_way(const struct uplink *up); /* begun and not ready yet */
 void uplink_accepted(struct uplink *up);           /* a batch was accepted: backoff starts anew */
-/* Gives the connection up; the next one has a new token, and comes after a backoff. */
-void uplink_restart(struct uplink *up, const char *what, const char *detail, int64_t now_ns);
+/* Gives the connection up for what the table says of it; the next one has a new token, and comes when the table wants it. */
+void uplink_restart(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns);
+/* A failure of the hub that no connection had (a link's, a batch's): counts for the circuit, which logs when it opens. */
+void uplink_health_failed(struct uplink_health *health, struct counters_worker *counters, const char *stream, int64_t wait_ns,
+                          int64_t now_ns);
 void uplink_close(struct uplink *up, int64_t now_ns); /* orderly: AMQP close; UPLINK_IDLE when it is over */
 
 #endif

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "ringbuf/ring_order.h"
+#include "shipper/backoff.h"
 #include "shipper/clock.h"
+#include "shipper/conn_outcome.h"
 #include "shipper/log.h"
 #include "shipper/uplink_internal.h"
 #include "shipper/sas.h"
@@ -16,12 +18,14 @@
 
 static bool event_take(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void token_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
+static void renewal_failed(struct uplink *up, const struct outcome *outcome, const char *what, const char *reason, int64_t now_ns);
 static void hub_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void greet(struct uplink *up, int64_t now_ns);
 static void greeting_event(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void greeting_settled(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void ready(struct uplink *up, int64_t now_ns);
 static void request_begun(struct uplink *up, int rc, const char *failed, int64_t now_ns);
+static void closed(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void describe(const struct conn_event *event, char *to, size_t to_len);
 
 bool uplink_next_event(struct uplink *up, struct conn_event *event, int64_t now_ns)
@@ -41,7 +45,6 @@ bool uplink_next_event(struct uplink *up, struct conn_event *event, int64_t now_
 /* True: the event was the uplink's own. */
 static bool event_take(struct uplink *up, const struct conn_event *event, int64_t now_ns)
 {
-    char reason[640];
     switch (event->kind) {
     case CONN_OPENED:
         if (up->state == UPLINK_OPENING)
@@ -54,8 +57,7 @@ static bool event_take(struct uplink *up, const struct conn_event *event, int64_
         hub_answered(up, event, now_ns);
         return true;
     case CONN_CLOSED:
-        describe(event, reason, sizeof reason);
-        uplink_fail(up, "connection closed", reason[0] ? reason : "closed", now_ns);
+        closed(up, event, now_ns);
         return true; /* told through up->lost */
     case CONN_LINK_READY:
     case CONN_LINK_CREDIT:
@@ -138,6 +140,17 @@ static void ready(struct uplink *up, int64_t now_ns)
              config->connstr.host, config->hub, order_none_load32(&up->stream->partition_count));
 }
 
+static void closed(struct uplink *up, const struct conn_event *event, int64_t now_ns)
+{
+    char reason[640];
+    struct outcome outcome = conn_event_outcome(event);
+    describe(event, reason, sizeof reason);
+    if (event->condition[0])
+        uplink_restart(up, &outcome, "connection closed", reason, now_ns);
+    else
+        uplink_fail(up, "connection closed", "closed", now_ns);
+}
+
 static void describe(const struct conn_event *event, char *to, size_t to_len)
 {
     snprintf(to, to_len, "%s%s%s", event->condition, event->condition[0] && event->description[0] ? ": " : "", event->description);
@@ -184,6 +197,7 @@ static void token_answered(struct uplink *up, const struct conn_event *event, in
     char reason[640];
     if (event->status >= 200 && event->status < 300) {
         order_none_add64(&up->counters->token_count, 1);
+        up->renewal_failure_count = 0;
         if (up->state == UPLINK_TOKEN) {
             uplink_enter(up, UPLINK_HUB, REQUEST_WAIT_NS, now_ns);
             uplink_read_hub(up, now_ns);
@@ -191,6 +205,7 @@ static void token_answered(struct uplink *up, const struct conn_event *event, in
         return;
     }
     order_none_add64(&up->counters->token_refused_count, 1);
+    struct outcome outcome = conn_event_outcome(event);
     int at = snprintf(reason, sizeof reason, "status %d ", event->status);
     describe(event, reason + at, sizeof reason - (size_t)at);
     const char *what = "token refused: check SharedAccessKeyName, SharedAccessKey and the policy's Send claim";
@@ -198,9 +213,31 @@ static void token_answered(struct uplink *up, const struct conn_event *event, in
         what = "token refused as expired: check this machine's clock";
     if (event->status == 404)
         what = "token refused: hub or namespace not found";
+    if (outcome.action == OUTCOME_THROTTLE || outcome.action == OUTCOME_RESEND)
+        what = "token not taken now";
     if (event->status == 0)
         what = "no answer to the token request";
-    uplink_fail(up, what, reason, now_ns);
+    if (up->state == UPLINK_READY && up->token_renew_at_ns) {
+        renewal_failed(up, &outcome, what, reason, now_ns);
+        return;
+    }
+    if (up->health->token_renewed)
+        outcome = outcome_after_new_token(outcome);
+    uplink_restart(up, &outcome, what, reason, now_ns);
+}
+
+/* The old token still holds: all goes on with it, and another try comes before its end. */
+static void renewal_failed(struct uplink *up, const struct outcome *outcome, const char *what, const char *reason, int64_t now_ns)
+{
+    const struct config_stream *config = up->stream->config;
+    char quoted[700];
+    int64_t wait_ns = backoff_wait_ns(++up->renewal_failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
+    if (wait_ns < outcome->wait_ms * CLOCK_NS_PER_MS)
+        wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS;
+    up->token_renew_at_ns = now_ns + wait_ns;
+    log_line(LOG_WARN, "pool", what, "stream=%s worker=%u host=%s hub=%s reason=%s retry_ms=%lld token=\"the old one is still in use\"",
+             config->name, up->worker, config->connstr.host, config->hub, log_quote(quoted, sizeof quoted, reason),
+             (long long)(wait_ns / CLOCK_NS_PER_MS));
 }
 
 void uplink_read_hub(struct uplink *up, int64_t now_ns)
@@ -239,9 +276,13 @@ static void hub_answered(struct uplink *up, const struct conn_event *event, int6
                  event->status);
         return;
     }
+    struct outcome outcome = conn_event_outcome(event);
     int at =
         snprintf(reason, sizeof reason, "status %d partitions %u limit %u ", event->status, event->partition_count, RING_PARTITIONS_MAX);
     describe(event, reason + at, sizeof reason - (size_t)at);
-    uplink_fail(up, event->status == 404 ? "hub not found: check hub or EntityPath" : "the hub's properties cannot be used", reason,
-                now_ns);
+    if (good)
+        outcome = (struct outcome){
+            .action = OUTCOME_HOLD, .counts_as_failure = true, .remedy = "its partitions must be 0 to n-1, within the limit"};
+    uplink_restart(up, &outcome, event->status == 404 ? "hub not found: check hub or EntityPath" : "the hub's properties cannot be used",
+                   reason, now_ns);
 }

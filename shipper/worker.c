@@ -33,17 +33,10 @@ static bool worker_is_done(struct worker *worker, int64_t now_ns);
 static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more, int64_t now_ns);
 static void worker_wake(struct worker *worker);
 
-int worker_open(struct worker *worker, uint32_t index, const struct config *config, struct stream *stream, struct worker *all,
-                struct worker_rest *rest, struct resolver *resolver, int main_fd, char *why, size_t why_len)
+int worker_open(struct worker *worker, uint32_t index, struct worker_shared *shared, char *why, size_t why_len)
 {
-    *worker = (struct worker){.index = index,
-                              .worker_count = config->workers,
-                              .config = config,
-                              .all = all,
-                              .rest = rest,
-                              .resolver = resolver,
-                              .main_fd = main_fd,
-                              .wake_fd = -1};
+    const struct config *config = shared->config;
+    *worker = (struct worker){.index = index, .shared = shared, .wake_fd = -1};
     pthread_mutex_init(&worker->inbox_lock, NULL);
     int rc = net_open(config->net, &worker->net, why, why_len);
     if (rc != 0)
@@ -59,15 +52,16 @@ int worker_open(struct worker *worker, uint32_t index, const struct config *conf
         return -ENOMEM;
     for (uint32_t s = 0; s < config->stream_count; s++) {
         struct worker_stream *ws = &worker->stream[s];
-        *ws = (struct worker_stream){.stream = &stream[s], .index = s, .counters = &stream[s].words->worker[index]};
+        *ws = (struct worker_stream){.stream = &shared->stream[s], .index = s, .counters = &shared->stream[s].words->worker[index]};
         ws->link = calloc(RING_DOMAINS_MAX, sizeof *ws->link);
         worker->stream_count = s + 1;
         if (!ws->link || feed_open(&ws->feed, index, config->workers, &worker->fifo_pool) != 0 ||
-            net_watch(worker->net, stream[s].bell_fd) < 0 ||
-            pool_open(&ws->pool, &stream[s], worker->net, resolver, worker->wake_fd, index, config->workers) != 0)
+            net_watch(worker->net, ws->stream->bell_fd) < 0 ||
+            pool_open(&ws->pool, ws->stream, worker->net, shared->resolver, worker->wake_fd, index, config->workers) != 0)
             return -ENOMEM;
         ws->feed.counters = ws->counters;
-        ws->feed.commit_to_read = &stream[s].words->commit_to_read[index];
+        ws->feed.commit_to_read = &ws->stream->words->commit_to_read[index];
+        quota_init(&ws->quota, config->stream[s].throughput_units, config->workers);
     }
     worker->can_barrier = ring_bell_barrier() == 0;
     return 0;
@@ -78,9 +72,14 @@ void worker_close(struct worker *worker)
     for (uint32_t s = 0; s < worker->stream_count; s++) {
         pool_close(&worker->stream[s].pool);
         feed_close(&worker->stream[s].feed);
+        for (uint32_t d = 0; worker->stream[s].link && d < RING_DOMAINS_MAX; d++)
+            worker_verdict_end(&worker->stream[s].link[d]);
         free(worker->stream[s].link);
     }
     free(worker->stream);
+    for (uint32_t i = 0; i < WORKER_LETTERS_MAX; i++)
+        deadletter_buf_free(&worker->letter[i].text);
+    free(worker->letter_body);
     inflight_close(&worker->inflight);
     fifo_pool_close(&worker->fifo_pool);
     net_close(worker->net);
@@ -97,7 +96,7 @@ int worker_start(struct worker *worker)
     sigdelset(&blocked, SIGBUS);
     sigdelset(&blocked, SIGSEGV);
     pthread_sigmask(SIG_SETMASK, &blocked, &old);
-    order_count_add(&worker->rest->awake_count, 1);
+    order_count_add(&worker->shared->rest.awake_count, 1);
     int rc = -pthread_create(&worker->thread, NULL, worker_run, worker);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return rc;
@@ -140,10 +139,10 @@ static void *worker_run(void *argument)
     struct worker *worker = argument;
     while (!worker_is_done(worker, clock_mono_ns()))
         worker_turn(worker);
-    order_count_add(&worker->rest->awake_count, -1);
+    order_count_add(&worker->shared->rest.awake_count, -1);
     order_flag_set(&worker->ended, 1);
     uint64_t one = 1;
-    if (write(worker->main_fd, &one, sizeof one) < 0) { /* full: it is awake */
+    if (write(worker->shared->main_fd, &one, sizeof one) < 0) { /* full: it is awake */
     }
     return NULL;
 }
@@ -160,6 +159,7 @@ static void worker_turn(struct worker *worker)
     if (worker->stopping && now_ns < worker->stop_deadline_ns)
         worker_timer(worker, worker->stop_deadline_ns);
     inbox_take(worker, now_ns);
+    done += worker_letters_take(worker, now_ns);
     for (uint32_t s = 0; s < worker->stream_count; s++) {
         struct worker_stream *ws = &worker->stream[s];
         uint32_t met = worker_stream_turn(worker, ws, now_ns);
@@ -167,16 +167,16 @@ static void worker_turn(struct worker *worker)
         more |= met >= FEED_WALK_BUDGET;
         lanes_seen |= ws->feed.lanes_seen;
     }
-    for (uint32_t k = 0; lanes_seen && k < worker->worker_count; k++)
-        if (k != worker->index && lanes_seen >> k & 1 && order_count_load(&worker->all[k].asleep))
-            worker_wake(&worker->all[k]);
+    for (uint32_t k = 0; lanes_seen && k < worker->shared->config->workers; k++)
+        if (k != worker->index && lanes_seen >> k & 1 && order_count_load(&worker->shared->worker[k].asleep))
+            worker_wake(&worker->shared->worker[k]);
     int64_t wait_ns = worker_rest(worker, done, more, now_ns);
     int count = net_wait(worker->net, wait_ns, worker->event);
     if (count < 0)
         worker_give_up(worker, count);
     if (order_none_load32(&worker->asleep)) {
         order_count_add(&worker->asleep, -1);
-        order_count_add(&worker->rest->awake_count, 1);
+        order_count_add(&worker->shared->rest.awake_count, 1);
         for (uint32_t s = 0; s < worker->stream_count; s++)
             feed_bell(&worker->stream[s].feed, 0);
     }
@@ -312,9 +312,9 @@ static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more
     if (worker->idle_passes < IDLE_PASSES_BEFORE_SLEEP)
         return timer_ns < PASS_WAIT_NS ? timer_ns : PASS_WAIT_NS;
     order_count_add(&worker->asleep, 1);
-    bool last = order_count_add(&worker->rest->awake_count, -1) == 0, unwalked = false;
+    bool last = order_count_add(&worker->shared->rest.awake_count, -1) == 0, unwalked = false;
     if (last) {
-        uint32_t number = order_count_add(&worker->rest->sleep_number, 1);
+        uint32_t number = order_count_add(&worker->shared->rest.sleep_number, 1);
         for (uint32_t s = 0; s < worker->stream_count; s++)
             feed_bell(&worker->stream[s].feed, number ? number : 1);
         if (ring_bell_barrier() != 0)

@@ -6,11 +6,14 @@
 #include <stdint.h>
 
 #include "shipper/config.h"
+#include "shipper/deadletter.h"
 #include "shipper/discover.h"
 #include "shipper/feed.h"
 #include "shipper/inflight.h"
 #include "shipper/net.h"
+#include "shipper/pace.h"
 #include "shipper/pool.h"
+#include "shipper/quota.h"
 #include "shipper/resolve.h"
 #include "shipper/stream.h"
 
@@ -36,17 +39,43 @@ struct worker_rest {
     _Atomic uint32_t sleep_number;
 };
 
+/* What the hub said of a domain's first events, while it refuses them. */
+struct worker_verdict {
+    uint32_t refused_count;
+    bool condemned; /* of one event that stands alone: it becomes a dead letter */
+    enum deadletter_reason reason;
+    int64_t first_ns; /* of the refusals, CLOCK_REALTIME */
+    int64_t last_ns;
+    char condition[64];
+    char description[512];
+};
+
 enum worker_link_state { WORKER_LINK_NONE, WORKER_LINK_OPENING, WORKER_LINK_READY };
 struct worker_link { /* a domain's: to its partition, or, of a class, to the hub */
     enum worker_link_state state;
     struct uplink *uplink; /* the connection it is on */
     int id;
     uint32_t failure_count;
-    bool sending; /* a delivery of it is half with proton */
+    bool sending;      /* a delivery of it is half with proton */
+    bool no_partition; /* the hub refused the link for good, and counts fewer partitions */
     int64_t hold_until_ns;
     int64_t attach_until_ns; /* OPENING: when an answer must have come */
     int64_t used_ns;         /* when a batch was last begun on it */
+    int64_t age_check_ns;    /* max_age_seconds: when to look again */
     uint64_t message_bytes_max;
+    struct worker_verdict *verdict; /* NULL: nothing was refused since the last accept */
+    struct pace pace;
+};
+
+/* Events on their way into the dead-letter file; they count as in flight. */
+#define WORKER_LETTERS_MAX 2u
+struct worker_letter {
+    bool used;
+    uint32_t stream; /* index */
+    enum deadletter_reason reason;
+    struct batch batch; /* what it covers */
+    struct deadletter_buf text;
+    struct deadletter_job job;
 };
 
 struct worker_stream {
@@ -54,25 +83,35 @@ struct worker_stream {
     struct counters_worker *counters;
     struct pool pool;
     struct feed feed;
+    struct quota quota;
     uint64_t inflight_bytes;
     uint32_t buffer_count;    /* held by batches that are half-sent */
     int64_t answers_check_ns; /* when to look next for what is not answered */
+    int64_t gauges_at_ns;
+    int64_t throttled_until_ns; /* up to here throttled_seconds is counted */
+    int64_t throttled_rest_ns;  /* less than a second of it */
     uint32_t index;
     uint32_t turn_start;      /* which active domain is first: fairness */
     struct worker_link *link; /* RING_DOMAINS_MAX */
 };
 
+/* What all workers of a shipper have in common. */
+struct worker_shared {
+    const struct config *config;
+    struct stream *stream;
+    struct worker *worker; /* all, to wake each other */
+    struct resolver *resolver;
+    struct deadletter *deadletter;
+    struct worker_rest rest;
+    int main_fd; /* eventfd of the main thread */
+};
+
 struct worker {
     uint32_t index;
-    uint32_t worker_count;
-    const struct config *config;
-    struct worker *all; /* the shipper's workers, to wake them */
-    struct worker_rest *rest;
-    struct resolver *resolver;
+    struct worker_shared *shared;
     pthread_t thread;
     struct net *net;
     int wake_fd;
-    int main_fd; /* eventfd of the main thread */
     _Atomic uint32_t asleep;
     _Atomic uint32_t ended;
 
@@ -83,6 +122,9 @@ struct worker {
 
     struct fifo_pool fifo_pool;
     struct inflight inflight;
+    struct worker_letter letter[WORKER_LETTERS_MAX];
+    uint8_t *letter_body;
+    uint32_t letter_body_cap;
     struct worker_stream *stream;
     uint32_t stream_count;
     uint32_t idle_passes;
@@ -94,14 +136,13 @@ struct worker {
     struct net_event event[NET_EVENTS_MAX];
 };
 
-/* Prepares a worker (not yet running). `all` has worker_count of them. 0 or negative errno, a sentence in `why`. Main thread. */
-int worker_open(struct worker *worker, uint32_t index, const struct config *config, struct stream *stream, struct worker *all,
-                struct worker_rest *rest, struct resolver *resolver, int main_fd, char *why, size_t why_len);
+/* Prepares a worker (not yet running). 0 or negative errno, a sentence in `why`. Main thread. */
+int worker_open(struct worker *worker, uint32_t index, struct worker_shared *shared, char *why, size_t why_len);
 int worker_start(struct worker *worker);
 /* Queues a message and wakes the worker. Any thread. */
 void worker_post(struct worker *worker, struct worker_message message);
 bool worker_has_ended(const struct worker *worker);
 void worker_join(struct worker *worker);
-void worker_close(struct worker *worker); /* after join, and after the resolver is closed */
+void worker_close(struct worker *worker); /* after join, and after resolver and dead letters are closed */
 
 #endif

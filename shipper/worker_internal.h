@@ -15,19 +15,41 @@ bool worker_stream_is_idle(const struct worker_stream *ws);
 /* A peer that lives but owes an answer this long will not give it. Counted from where all bytes have left us. */
 #define WORKER_ANSWER_WAIT_NS (120 * INT64_C(1000000000))
 
+/* The batch needs its buffer no more: its link is free for the next one. */
+void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch);
+/* It is over, judged or lost, perhaps before all of it had gone. */
+void worker_batch_end(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch);
+
+/* ---- worker_outcome.c ---- */
+void worker_batch_judged(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, const struct conn_event *event,
+                         int64_t now_ns);
 void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, int64_t now_ns);
 void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch, enum feed_failure failure,
                          int64_t hold_ns, int64_t now_ns);
-/* The batch needs its buffer no more: its link is free for the next one. */
-void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, struct inflight_batch *batch);
 /* All batches of a domain have an unknown outcome. */
 void worker_batches_lost(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
+/* The hub asks for a wait. */
+void worker_throttled(struct worker_stream *ws, uint32_t domain, int64_t hold_ns, int64_t now_ns);
+/* The hub has refused the domain's first events once more. */
+void worker_verdict_note(struct worker_link *link, const char *condition, const char *description);
+void worker_verdict_end(struct worker_link *link);
+
+/* ---- worker_letter.c ---- */
+/* Whether the domain's first event is to become a dead letter, and why. */
+bool worker_letter_is_due(const struct worker_stream *ws, uint32_t domain, int64_t now_ns, enum deadletter_reason *reason);
+/* Takes at most `count_max` of the domain's first events and has them written. false: not now. */
+bool worker_letter_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, enum deadletter_reason reason,
+                         uint32_t count_max, int64_t now_ns);
+/* Settles what is on the disk. Returns how many jobs were done. */
+uint32_t worker_letters_take(struct worker *worker, int64_t now_ns);
 
 /* ---- worker_link.c ---- */
 /* Whether the domain's link can take a batch; opens it where there is none, moves it where its connection should be left. */
 bool worker_link_is_ready(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 /* Where more domains want a link than may have one, one that is not in use gives its own up. */
 void worker_links_make_room(struct worker_stream *ws);
+/* Detaches it in order; nothing of it is in flight. */
+void worker_link_close(struct worker_stream *ws, uint32_t domain);
 int worker_link_find(const struct worker_stream *ws, const struct uplink *up, int id); /* domain or -1 */
 void worker_link_attached(struct worker_stream *ws, const struct uplink *up, const struct conn_event *event);
 void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct uplink *up, const struct conn_event *event, int64_t now_ns);

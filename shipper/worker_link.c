@@ -6,6 +6,7 @@
 #include "ringbuf/ring_route.h"
 #include "shipper/backoff.h"
 #include "shipper/clock.h"
+#include "shipper/conn_outcome.h"
 #include "shipper/log.h"
 #include "shipper/worker_internal.h"
 
@@ -15,14 +16,16 @@
 static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 static void link_evict_one(struct worker_stream *ws);
 static void link_let_go(struct worker_link *link);
+static int64_t link_wait_ns(const struct worker_stream *ws, const struct worker_link *link, const struct outcome *outcome);
+static void ended_log(const struct worker *worker, const struct worker_stream *ws, uint32_t domain, const struct conn_event *event,
+                      const struct outcome *outcome, int64_t wait_ns);
 
 bool worker_link_is_ready(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
 {
     struct worker_link *link = &ws->link[domain];
     if (link->state == WORKER_LINK_READY && !ws->feed.domain[domain].inflight && pool_wants_move(&ws->pool, link->uplink, now_ns)) {
         order_none_add64(&ws->counters->link_moved_count, 1);
-        conn_link_close(link->uplink->conn, link->id);
-        link_let_go(link);
+        worker_link_close(ws, domain);
     }
     switch (link->state) {
     case WORKER_LINK_READY:
@@ -86,16 +89,24 @@ void worker_links_make_room(struct worker_stream *ws)
 /* The link that was used longest ago and has nothing in flight makes room for a domain without one. */
 static void link_evict_one(struct worker_stream *ws)
 {
-    struct worker_link *oldest = NULL;
+    uint32_t oldest = RING_DOMAINS_MAX;
     for (uint32_t d = 0; d < RING_DOMAINS_MAX; d++) {
-        struct worker_link *link = &ws->link[d];
-        if (link->state == WORKER_LINK_READY && !ws->feed.domain[d].inflight && (!oldest || link->used_ns < oldest->used_ns))
-            oldest = link;
+        const struct worker_link *link = &ws->link[d];
+        if (link->state == WORKER_LINK_READY && !ws->feed.domain[d].inflight &&
+            (oldest == RING_DOMAINS_MAX || link->used_ns < ws->link[oldest].used_ns))
+            oldest = d;
     }
-    if (!oldest)
+    if (oldest < RING_DOMAINS_MAX)
+        worker_link_close(ws, oldest);
+}
+
+void worker_link_close(struct worker_stream *ws, uint32_t domain)
+{
+    struct worker_link *link = &ws->link[domain];
+    if (link->state == WORKER_LINK_NONE)
         return;
-    conn_link_close(oldest->uplink->conn, oldest->id);
-    link_let_go(oldest);
+    conn_link_close(link->uplink->conn, link->id);
+    link_let_go(link);
 }
 
 /* Its domain has no link any more; what the connection still says of the old one is not for it. */
@@ -125,38 +136,65 @@ void worker_link_attached(struct worker_stream *ws, const struct uplink *up, con
     struct worker_link *link = &ws->link[domain];
     uint64_t bytes = event->message_bytes_max ? event->message_bytes_max : LINK_BYTES_UNTOLD;
     link->state = WORKER_LINK_READY;
+    link->no_partition = false;
     link->message_bytes_max = bytes < LINK_BYTES_MAX ? bytes : LINK_BYTES_MAX;
     order_none_add64(&ws->counters->link_attach_count, 1);
     stream_tell_message_bytes_max(ws->stream, link->message_bytes_max);
 }
 
-/* A link that was idle is detached after a while: normal life. With batches under way, or refused, it is worth a line and a wait. */
+/* A link that was idle is detached after a while: normal life. The table tells it from what is worth a line and a wait. */
 void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct uplink *up, const struct conn_event *event, int64_t now_ns)
 {
-    const struct config_stream *config = ws->stream->config;
-    char quoted[600], where[24] = "hub";
     int domain = worker_link_find(ws, up, event->link);
     if (domain < 0)
         return;
     struct worker_link *link = &ws->link[domain];
-    bool normal =
-        strcmp(event->condition, "amqp:link:detach-forced") == 0 && !strstr(event->description, "Unauthorized access") && !link->sending;
+    struct outcome outcome = conn_event_outcome(event);
+    if (ws->pool.health.token_renewed)
+        outcome = outcome_after_new_token(outcome);
     order_none_add64(&ws->counters->link_ended_count, 1);
-    int64_t wait_ns = normal && link->failure_count == 0
-                          ? 0
-                          : backoff_wait_ns(link->failure_count + 1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-    link->failure_count++;
+    int64_t wait_ns = link_wait_ns(ws, link, &outcome);
+    link->failure_count += !(outcome.action == OUTCOME_THROTTLE);
     link->hold_until_ns = now_ns + wait_ns;
-    if (ring_domain_partition((uint32_t)domain) != RING_PARTITION_NONE)
-        snprintf(where, sizeof where, "%u", ring_domain_partition((uint32_t)domain));
-    log_line(normal ? LOG_INFO : LOG_WARN, "link", normal ? "link detached by the service" : "link refused or lost",
-             "stream=%s worker=%u hub=%s partition=%s condition=%s retry_ms=%lld reason=%s", config->name, worker->index, config->hub,
-             where, event->condition[0] ? event->condition : "-", (long long)(wait_ns / CLOCK_NS_PER_MS),
-             log_quote(quoted, sizeof quoted, event->description));
+    link->no_partition = event->place == OUTCOME_ATTACH && outcome.action == OUTCOME_HOLD;
+    ended_log(worker, ws, (uint32_t)domain, event, &outcome, wait_ns);
     worker_batches_lost(worker, ws, (uint32_t)domain, now_ns);
     link_let_go(link);
-    if (strstr(event->description, "Unauthorized access"))
-        uplink_restart(up, "the service withdrew the authorisation: a new token is needed", event->condition, now_ns);
+    if (outcome.action == OUTCOME_THROTTLE)
+        worker_throttled(ws, (uint32_t)domain, wait_ns, now_ns);
+    if (outcome.counts_as_failure)
+        uplink_health_failed(&ws->pool.health, ws->counters, ws->stream->config->name, wait_ns, now_ns);
+    if (outcome.action == OUTCOME_RENEW_TOKEN)
+        uplink_restart(up, &outcome, "the service withdrew the authorisation: a new token is needed", event->condition, now_ns);
+    if (outcome.action == OUTCOME_RECONNECT)
+        uplink_restart(up, &outcome, "the service asks for another connection", event->condition, now_ns);
+}
+
+static int64_t link_wait_ns(const struct worker_stream *ws, const struct worker_link *link, const struct outcome *outcome)
+{
+    const struct config_stream *config = ws->stream->config;
+    int64_t wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS, backoff_ns;
+    if (outcome->action == OUTCOME_HOLD)
+        return backoff_hold_ns(config->retry_backoff_max_seconds);
+    if (outcome->action == OUTCOME_THROTTLE || (outcome->normal && link->failure_count == 0))
+        return wait_ns;
+    backoff_ns = backoff_wait_ns(link->failure_count + 1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
+    return backoff_ns > wait_ns ? backoff_ns : wait_ns;
+}
+
+static void ended_log(const struct worker *worker, const struct worker_stream *ws, uint32_t domain, const struct conn_event *event,
+                      const struct outcome *outcome, int64_t wait_ns)
+{
+    const struct config_stream *config = ws->stream->config;
+    char quoted[600], remedy[300] = "-", where[24] = "hub";
+    if (ring_domain_partition(domain) != RING_PARTITION_NONE)
+        snprintf(where, sizeof where, "%u", ring_domain_partition(domain));
+    if (outcome->remedy)
+        log_quote(remedy, sizeof remedy, outcome->remedy);
+    log_line(outcome->normal ? LOG_INFO : LOG_WARN, "link", outcome->normal ? "link detached by the service" : "link refused or lost",
+             "stream=%s worker=%u hub=%s partition=%s condition=%s action=%s retry_ms=%lld reason=%s remedy=%s", config->name,
+             worker->index, config->hub, where, event->condition[0] ? event->condition : "-", outcome_action_name(outcome->action),
+             (long long)(wait_ns / CLOCK_NS_PER_MS), log_quote(quoted, sizeof quoted, event->description), remedy);
 }
 
 void worker_links_lost(struct worker *worker, struct worker_stream *ws, const struct uplink *up, int64_t now_ns)

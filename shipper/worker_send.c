@@ -14,17 +14,17 @@
     6u /* of which each has a share, at least one: a hub that stands still with all of its share half-sent stops no other */
 
 static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
-static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, const struct worker_link *link);
+static uint32_t letter_count_max(const struct worker_stream *ws, uint32_t domain, enum deadletter_reason reason);
+static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, uint32_t domain);
+static bool may_go(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits, int64_t now_ns);
 static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits,
                         int64_t now_ns);
-static void event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch *batch, uint64_t limit,
-                            int64_t now_ns);
+static bool event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits,
+                            uint64_t payload_bytes, int64_t now_ns);
 
 uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
 {
     uint32_t begun = 0, count = ws->feed.active_count;
-    if (!pool_is_ready(&ws->pool))
-        return 0;
     ws->turn_start = count ? (ws->turn_start + 1) % count : 0;
     for (uint32_t i = 0; i < count && i < ws->feed.active_count; i++) {
         uint32_t domain = ws->feed.active[(ws->turn_start + i) % ws->feed.active_count];
@@ -46,31 +46,63 @@ static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uin
         worker_timer(worker, now_ns + CLOCK_NS_PER_MS); /* behind only, and no chunk was free: a later turn refills */
         return false;
     }
-    if (!worker_link_is_ready(worker, ws, domain, now_ns))
+    enum deadletter_reason reason;
+    if (worker_letter_is_due(ws, domain, now_ns, &reason))
+        return worker_letter_begin(worker, ws, domain, reason, letter_count_max(ws, domain, reason), now_ns);
+    if (!pool_is_ready(&ws->pool) || !worker_link_is_ready(worker, ws, domain, now_ns))
         return false;
     const struct worker_link *link = &ws->link[domain];
-    struct batch_limits limits = limits_of(worker, ws, link);
+    struct batch_limits limits = limits_of(worker, ws, domain);
     if (batch_seal_reason(d, &limits, now_ns) == BATCH_SEAL_NOT_YET) {
         worker_timer(worker, batch_seal_time_ns(d, &limits));
         return false;
     }
     if (link->sending || conn_link_credit(link->uplink->conn, link->id) == 0)
         return false; /* CONN_SENT or credit comes as an event */
-    uint64_t share = ws->stream->config->inflight_bytes_max / worker->worker_count;
+    if (!may_go(worker, ws, domain, &limits, now_ns))
+        return false;
+    uint64_t share = ws->stream->config->inflight_bytes_max / worker->shared->config->workers;
     if (ws->inflight_bytes > 0 && ws->inflight_bytes + limits.bytes_max > share)
         return false;
     return batch_begin(worker, ws, domain, &limits, now_ns);
 }
 
-static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, const struct worker_link *link)
+/* One event that stands alone, or all there are of a partition that does not exist, or too old. */
+static uint32_t letter_count_max(const struct worker_stream *ws, uint32_t domain, enum deadletter_reason reason)
+{
+    return reason == DEADLETTER_AGE || reason == DEADLETTER_NO_PARTITION ? UINT32_MAX : feed_suspect_count(&ws->feed, domain);
+}
+
+static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, uint32_t domain)
 {
     const struct config_stream *config = ws->stream->config;
-    uint64_t bytes_max = link->message_bytes_max;
+    uint64_t bytes_max = ws->link[domain].message_bytes_max;
+    uint32_t part = feed_suspect_part(&ws->feed, domain), count_max = config->batch_count_max;
     if (config->batch_bytes_max && config->batch_bytes_max < bytes_max)
         bytes_max = config->batch_bytes_max;
-    return (struct batch_limits){.bytes_max = bytes_max,
-                                 .count_max = config->batch_count_max,
-                                 .linger_ns = worker->stopping ? 0 : config->linger_ms * CLOCK_NS_PER_MS};
+    if (part && (count_max == 0 || part < count_max))
+        count_max = part;
+    return (struct batch_limits){
+        .bytes_max = bytes_max, .count_max = count_max, .linger_ns = worker->stopping || part ? 0 : config->linger_ms * CLOCK_NS_PER_MS};
+}
+
+/* What the hub and the configuration allow at this moment: circuit, pace of the partition, quota. */
+static bool may_go(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits, int64_t now_ns)
+{
+    const struct circuit *circuit = &ws->pool.health.circuit;
+    const struct feed_domain *d = &ws->feed.domain[domain];
+    uint64_t bytes = d->fifo_bytes < limits->bytes_max ? d->fifo_bytes : limits->bytes_max;
+    uint32_t events = (uint32_t)(d->fifo.count * bytes / d->fifo_bytes);
+    if (!circuit_allows(circuit, now_ns)) {
+        worker_timer(worker, circuit_next_ns(circuit));
+        return false;
+    }
+    int64_t pace_ns = pace_wait_ns(&ws->link[domain].pace, now_ns, bytes, events);
+    int64_t quota_ns = quota_wait_ns(&ws->quota, now_ns, bytes, events);
+    int64_t wait_ns = pace_ns > quota_ns ? pace_ns : quota_ns;
+    if (wait_ns > 0)
+        worker_timer(worker, now_ns + wait_ns);
+    return wait_ns == 0;
 }
 
 static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits, int64_t now_ns)
@@ -90,15 +122,14 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     ib->stream = ws->index;
     struct batch *batch = &ib->batch;
     int rc = batch_encode(&ws->feed, domain, limits, inflight->buffer[buffer].bytes, batch);
-    if (rc == -EMSGSIZE)
-        event_too_large(worker, ws, domain, batch, limits->bytes_max, now_ns);
     if (rc == 0 && batch->event_count == 0)
         feed_take(&ws->feed, domain, batch->taken_count, NULL, 0);
     if (rc == 0 && batch->event_count > 0)
         rc = conn_send(link->uplink->conn, link->id, ib->tag, CONN_FORMAT_BATCH, inflight->buffer[buffer].bytes, batch->encoded_len);
     if (rc != 0 || batch->event_count == 0) {
+        uint64_t payload_bytes = batch->payload_bytes;
         inflight_end(inflight, ib);
-        return false;
+        return rc == -EMSGSIZE && event_too_large(worker, ws, domain, limits, payload_bytes, now_ns);
     }
     ws->buffer_count++;
     batch->sent_ns = clock_mono_ns();
@@ -107,6 +138,9 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     link->sending = true;
     link->used_ns = link->uplink->used_ns = now_ns;
     link->uplink->inflight_count++;
+    circuit_begin(&ws->pool.health.circuit);
+    pace_charge(&link->pace, now_ns, batch->encoded_len, batch->event_count);
+    quota_charge(&ws->quota, now_ns, batch->encoded_len, batch->event_count);
     ws->inflight_bytes += batch->encoded_len;
     order_none_add64(&ws->counters->batch_count, 1);
     order_none_add64(&ws->counters->batch_events, batch->event_count);
@@ -115,19 +149,20 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     return true;
 }
 
-/* Nothing can deliver it as it is; it holds its domain, visibly, and is looked at again in case the limit changes. */
-static void event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch *batch, uint64_t limit,
-                            int64_t now_ns)
+/* One that only batch_bytes_max is too small for goes alone; one that its link does not take becomes a dead letter. */
+static bool event_too_large(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits,
+                            uint64_t payload_bytes, int64_t now_ns)
 {
-    struct feed_domain *d = &ws->feed.domain[domain];
-    const struct config_stream *config = ws->stream->config;
-    const struct feed_ring *ring = &ws->feed.ring[batch->cover[0].slot];
-    int64_t wait_ns = backoff_wait_ns(++d->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-    d->hold_until_ns = now_ns + wait_ns;
-    worker_timer(worker, d->hold_until_ns);
-    log_line(LOG_ERROR, "batch", "event exceeds the link's maximum: it holds its domain",
-             "stream=%s ring=%s pos=%llu payload_bytes=%llu limit_bytes=%llu domain=%u", config->name, ring_name(ring->lane.ring),
-             (unsigned long long)batch->cover[0].first_pos, (unsigned long long)batch->payload_bytes, (unsigned long long)limit, domain);
+    struct worker_link *link = &ws->link[domain];
+    char text[128];
+    if (limits->bytes_max < link->message_bytes_max) {
+        const struct batch_limits alone = {.bytes_max = link->message_bytes_max, .count_max = 1};
+        return batch_begin(worker, ws, domain, &alone, now_ns);
+    }
+    snprintf(text, sizeof text, "event of %llu bytes exceeds the link's maximum of %llu", (unsigned long long)payload_bytes,
+             (unsigned long long)limits->bytes_max);
+    worker_verdict_note(link, "", text);
+    return worker_letter_begin(worker, ws, domain, DEADLETTER_TOO_LARGE, 1, now_ns);
 }
 
 void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)
@@ -141,43 +176,11 @@ void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, s
     ws->link[ib->batch.domain].sending = false;
 }
 
-/* Also of a batch that was judged before all of it had gone. */
-static void batch_end(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)
+void worker_batch_end(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)
 {
     worker_batch_handed_over(worker, ws, ib);
     ws->link[ib->batch.domain].uplink->inflight_count--;
     ws->inflight_bytes -= ib->batch.encoded_len;
     order_none_store64(&ws->counters->inflight_bytes, ws->inflight_bytes);
     inflight_end(&worker->inflight, ib);
-}
-
-void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib, int64_t now_ns)
-{
-    const struct batch *batch = &ib->batch;
-    struct counters_words *words = ws->stream->words;
-    int64_t wall_ns = clock_wall_ns();
-    ring_hist_add(&words->send_to_accept[worker->index], (uint64_t)(now_ns > batch->sent_ns ? now_ns - batch->sent_ns : 0));
-    for (uint32_t i = 0; i < batch->sample_count; i++) {
-        int64_t commit_ns = batch->sample[i].commit_ns;
-        uint64_t age_ns = wall_ns > commit_ns ? (uint64_t)(wall_ns - commit_ns) : 0;
-        ring_hist_add(&words->commit_to_accept[worker->index], age_ns);
-        feed_note_accepted(&ws->feed, batch->sample[i].slot, age_ns);
-    }
-    order_none_add64(&ws->counters->accepted_deliveries, 1);
-    ws->link[batch->domain].failure_count = 0;
-    ws->link[batch->domain].uplink->used_ns = now_ns;
-    uplink_accepted(ws->link[batch->domain].uplink);
-    feed_settle(&ws->feed, batch->domain, batch->cover, batch->cover_count, FEED_ACCEPTED);
-    batch_end(worker, ws, ib);
-}
-
-void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib, enum feed_failure failure,
-                         int64_t hold_ns, int64_t now_ns)
-{
-    const struct batch *batch = &ib->batch;
-    struct feed_domain *d = &ws->feed.domain[batch->domain];
-    d->hold_until_ns = now_ns + hold_ns;
-    worker_timer(worker, d->hold_until_ns);
-    feed_fail(&ws->feed, batch->domain, batch->cover, batch->cover_count, failure);
-    batch_end(worker, ws, ib);
 }

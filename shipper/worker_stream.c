@@ -9,7 +9,6 @@
 #include "shipper/log.h"
 #include "shipper/worker_internal.h"
 
-#define BUSY_WAIT_NS (4 * CLOCK_NS_PER_SECOND) /* what the service asks for with server-busy */
 #define SEND_ROUNDS_MAX 8
 
 static void event_take(struct worker *worker, struct worker_stream *ws, struct uplink *up, const struct conn_event *event, int64_t now_ns);
@@ -17,6 +16,7 @@ static void batch_sent(struct worker *worker, struct worker_stream *ws, uint64_t
 static void batch_settled(struct worker *worker, struct worker_stream *ws, const struct conn_event *event, int64_t now_ns);
 static void answers_check(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 static bool is_wanted(const struct worker *worker, const struct worker_stream *ws, int64_t now_ns);
+static void gauges_store(struct worker_stream *ws, int64_t now_ns);
 static void rings_leave(struct worker *worker, struct worker_stream *ws);
 
 uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
@@ -30,6 +30,7 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
         if (domain->behind_head != FEED_SLOT_NONE && domain->fifo_bytes < ws->feed.domain_bytes_max / 2 && now_ns >= domain->hold_until_ns)
             feed_refill(&ws->feed, ws->feed.active[d], now_ns);
     }
+    gauges_store(ws, now_ns);
     worker_links_make_room(ws);
     worker_timer(worker, pool_step(&ws->pool, is_wanted(worker, ws, now_ns), now_ns));
     for (int round = 0; round < SEND_ROUNDS_MAX; round++) { /* a send frees its buffer while it is pumped: the next one may begin */
@@ -52,6 +53,22 @@ static bool is_wanted(const struct worker *worker, const struct worker_stream *w
     return ws->feed.active_count > 0 || order_none_load32(&ws->stream->partition_count) == 0;
 }
 
+/* Waiting and slowed-down partitions, looked at once a second. */
+static void gauges_store(struct worker_stream *ws, int64_t now_ns)
+{
+    uint64_t held = 0, paced = 0;
+    if (now_ns < ws->gauges_at_ns)
+        return;
+    ws->gauges_at_ns = now_ns + CLOCK_NS_PER_SECOND;
+    for (uint32_t i = 0; i < ws->feed.active_count; i++) {
+        uint32_t domain = ws->feed.active[i];
+        held += ws->feed.domain[domain].hold_until_ns > now_ns;
+        paced += pace_is_limited(&ws->link[domain].pace);
+    }
+    order_none_store64(&ws->counters->held_domains, held);
+    order_none_store64(&ws->counters->paced_domains, paced);
+}
+
 bool worker_stream_is_idle(const struct worker_stream *ws)
 {
     return ws->feed.active_count == 0 && ws->inflight_bytes == 0 && feed_is_level(&ws->feed);
@@ -61,17 +78,18 @@ bool worker_stream_is_idle(const struct worker_stream *ws)
 static void answers_check(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
 {
     static const char what[] = "the service owes an answer: the connection is made anew";
+    const struct outcome outcome = outcome_of(OUTCOME_CLOSE, 0, NULL, NULL);
     if (now_ns < ws->answers_check_ns || !pool_is_ready(&ws->pool))
         return;
     ws->answers_check_ns = now_ns + CLOCK_NS_PER_SECOND;
     for (uint32_t i = 0; i < INFLIGHT_BATCHES_MAX; i++) {
         const struct inflight_batch *batch = &worker->inflight.slot[i];
         if (batch->tag && batch->stream == ws->index && batch->handed_ns && now_ns - batch->handed_ns > WORKER_ANSWER_WAIT_NS)
-            uplink_restart(ws->link[batch->batch.domain].uplink, what, "a batch was sent and not judged", now_ns);
+            uplink_restart(ws->link[batch->batch.domain].uplink, &outcome, what, "a batch was sent and not judged", now_ns);
     }
     for (uint32_t d = 0; d < RING_DOMAINS_MAX; d++)
         if (ws->link[d].state == WORKER_LINK_OPENING && now_ns > ws->link[d].attach_until_ns)
-            uplink_restart(ws->link[d].uplink, what, "a link was opened and not answered", now_ns);
+            uplink_restart(ws->link[d].uplink, &outcome, what, "a link was opened and not answered", now_ns);
 }
 
 /* Rings that the main thread took back, and rings that were left out here: their slots are free once nothing names them. */
@@ -87,7 +105,7 @@ static void rings_leave(struct worker *worker, struct worker_stream *ws)
         feed_ring_free(&ws->feed, slot);
         if (order_count_add(&shared->users, -1) == 0) {
             uint64_t one = 1;
-            if (write(worker->main_fd, &one, sizeof one) < 0) { /* full: it is awake */
+            if (write(worker->shared->main_fd, &one, sizeof one) < 0) { /* full: it is awake */
             }
         }
     }
@@ -130,20 +148,6 @@ static void event_take(struct worker *worker, struct worker_stream *ws, struct u
     }
 }
 
-void worker_batches_lost(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
-{
-    const struct config_stream *config = ws->stream->config;
-    for (uint32_t i = 0; i < INFLIGHT_BATCHES_MAX; i++) {
-        struct inflight_batch *batch = &worker->inflight.slot[i];
-        if (batch->tag == 0 || batch->stream != ws->index || batch->batch.domain != domain)
-            continue;
-        order_none_add64(&ws->counters->unknown_deliveries, 1);
-        uint32_t failures = ws->feed.domain[domain].failure_count;
-        int64_t hold_ns = failures ? backoff_wait_ns(failures, config->retry_backoff_ms, config->retry_backoff_max_seconds) : 0;
-        worker_batch_failed(worker, ws, batch, FEED_MAYBE_DELIVERED, hold_ns, now_ns);
-    }
-}
-
 static void batch_sent(struct worker *worker, struct worker_stream *ws, uint64_t tag)
 {
     struct inflight_batch *batch = inflight_find(&worker->inflight, tag);
@@ -153,37 +157,7 @@ static void batch_sent(struct worker *worker, struct worker_stream *ws, uint64_t
 
 static void batch_settled(struct worker *worker, struct worker_stream *ws, const struct conn_event *event, int64_t now_ns)
 {
-    const struct config_stream *config = ws->stream->config;
     struct inflight_batch *batch = inflight_find(&worker->inflight, event->tag);
-    const char *outcome = NULL;
-    char quoted[600];
-    if (!batch)
-        return;
-    switch (event->outcome) {
-    case CONN_ACCEPTED:
-        worker_batch_accepted(worker, ws, batch, now_ns);
-        return;
-    case CONN_REJECTED:
-        outcome = "rejected";
-        order_none_add64(&ws->counters->rejected_deliveries, 1);
-        break;
-    case CONN_RELEASED:
-        outcome = "released";
-        order_none_add64(&ws->counters->released_deliveries, 1);
-        break;
-    case CONN_MODIFIED:
-        outcome = "modified";
-        order_none_add64(&ws->counters->modified_deliveries, 1);
-        break;
-    }
-    const struct feed_domain *domain = &ws->feed.domain[batch->batch.domain];
-    int64_t hold_ns = backoff_wait_ns(domain->failure_count + 1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-    if (strcmp(event->condition, "com.microsoft:server-busy") == 0 && hold_ns < BUSY_WAIT_NS)
-        hold_ns = BUSY_WAIT_NS;
-    log_line(LOG_WARN, "batch", "batch was not accepted, it is sent again",
-             "stream=%s domain=%u outcome=%s condition=%s events=%u bytes=%u attempt=%u retry_ms=%lld reason=%s", config->name,
-             batch->batch.domain, outcome, event->condition[0] ? event->condition : "-", batch->batch.event_count, batch->batch.encoded_len,
-             domain->failure_count + 1, (long long)(hold_ns / CLOCK_NS_PER_MS), log_quote(quoted, sizeof quoted, event->description));
-    bool unknown = strcmp(event->condition, "com.microsoft:timeout") == 0;
-    worker_batch_failed(worker, ws, batch, unknown ? FEED_MAYBE_DELIVERED : FEED_NOT_DELIVERED, hold_ns, now_ns);
+    if (batch)
+        worker_batch_judged(worker, ws, batch, event, now_ns);
 }

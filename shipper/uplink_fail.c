@@ -1,0 +1,81 @@
+/* What the loss of a connection costs: the incident it belongs to, the wait before the next one, the circuit. The third part of uplink.h.
+ */
+#include <stdio.h>
+
+#include "ringbuf/ring_order.h"
+#include "shipper/backoff.h"
+#include "shipper/clock.h"
+#include "shipper/log.h"
+#include "shipper/uplink_internal.h"
+
+static int64_t health_note(struct uplink *up, const struct outcome *outcome, int64_t now_ns);
+
+/* Says why, frees the stack, plans the next attempt, and tells the worker if there was something in flight to lose. */
+void uplink_fail_as(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns)
+{
+    const struct config_stream *config = up->stream->config;
+    char quoted[700], remedy[300] = "-";
+    bool was_ready = up->state == UPLINK_READY, closing = up->state == UPLINK_CLOSING;
+    struct outcome known = *outcome; /* it may lie in what is freed now, and so may the detail */
+    log_quote(quoted, sizeof quoted, detail);
+    if (known.remedy)
+        log_quote(remedy, sizeof remedy, known.remedy);
+    up->lost |= up->conn != NULL; /* until it was told */
+    uplink_end(up);
+    if (closing)
+        return;
+    order_none_add64(was_ready ? &up->counters->connection_lost_count : &up->counters->connect_failed_count, 1);
+    int64_t wait_ns = health_note(up, &known, now_ns);
+    log_line(known.normal ? LOG_INFO : LOG_WARN, "pool", what,
+             "stream=%s worker=%u host=%s port=%u hub=%s policy=%s reason=%s action=%s retry_ms=%lld remedy=%s", config->name, up->worker,
+             config->connstr.host, uplink_port(up), config->hub, config->connstr.key_name[0] ? config->connstr.key_name : "-", quoted,
+             outcome_action_name(known.action), (long long)(wait_ns / CLOCK_NS_PER_MS), remedy);
+}
+
+/* A connection that had been ready is replaced at once, the first time: losing one after hours of work is normal life. */
+void uplink_fail(struct uplink *up, const char *what, const char *detail, int64_t now_ns)
+{
+    struct outcome outcome = outcome_of(OUTCOME_CLOSE, 0, NULL, NULL);
+    outcome.normal = up->state == UPLINK_READY;
+    uplink_fail_as(up, &outcome, what, detail, now_ns);
+}
+
+void uplink_restart(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns)
+{
+    up->health->token_renewed |= outcome->action == OUTCOME_RENEW_TOKEN;
+    uplink_fail_as(up, outcome, what, detail, now_ns);
+}
+
+void uplink_health_failed(struct uplink_health *health, struct counters_worker *counters, const char *stream, int64_t wait_ns,
+                          int64_t now_ns)
+{
+    enum circuit_state before = health->circuit.state;
+    circuit_failed(&health->circuit, now_ns, wait_ns);
+    if (before == CIRCUIT_CLOSED && health->circuit.state == CIRCUIT_OPEN) {
+        order_none_add64(&counters->circuit_opened_count, 1);
+        log_line(LOG_WARN, "pool", "circuit is open: the hub is left alone for a while", "stream=%s failures=%u retry_ms=%lld", stream,
+                 health->circuit.failure_count, (long long)(wait_ns / CLOCK_NS_PER_MS));
+    }
+}
+
+/* How long to wait before the next attempt. Connections that had begun before the last failure are lost with it: one incident. */
+static int64_t health_note(struct uplink *up, const struct outcome *outcome, int64_t now_ns)
+{
+    const struct config_stream *config = up->stream->config;
+    struct uplink_health *health = up->health;
+    if (health->failure_count > 0 && up->begun_ns < health->failed_at_ns)
+        return health->retry_at_ns > now_ns ? health->retry_at_ns - now_ns : 0;
+    health->failure_count += outcome->action != OUTCOME_THROTTLE;
+    int64_t wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS;
+    if (outcome->action == OUTCOME_HOLD)
+        wait_ns = backoff_hold_ns(config->retry_backoff_max_seconds);
+    else if (outcome->action != OUTCOME_THROTTLE && !(outcome->normal && health->failure_count == 1)) {
+        int64_t backoff_ns = backoff_wait_ns(health->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
+        wait_ns = backoff_ns > wait_ns ? backoff_ns : wait_ns;
+    }
+    health->failed_at_ns = now_ns;
+    health->retry_at_ns = now_ns + wait_ns;
+    if (outcome->counts_as_failure)
+        uplink_health_failed(health, up->counters, config->name, wait_ns, now_ns);
+    return wait_ns;
+}
