@@ -208,6 +208,56 @@ Test(hub_store, a_file_of_something_else_is_left_alone)
     unlink(path);
 }
 
+/* The file of a hub that was killed after any number of bytes. */
+Test(hub_store, a_file_cut_anywhere_gives_back_all_whole_records_and_takes_more)
+{
+    char path[] = "/tmp/ehring-hub-store.XXXXXX";
+    static struct hub_broker b;
+    struct hub_storefile file;
+    struct stat st;
+    off_t ends[4] = {8};
+    int fd = mkstemp(path);
+    char *all;
+
+    b.store_bytes_max = 1 << 20;
+    cr_assert_eq(hub_broker_add(&b, "hub1:1"), 0);
+    cr_assert_eq(hub_storefile_open(&file, path), 0);
+    b.file = &file;
+    for (int i = 1; i < 4; i++) {
+        store(&b, "0", i == 2 ? "key" : NULL, "an event");
+        cr_assert_eq(hub_storefile_flush(&file), 0);
+        cr_assert_eq(stat(path, &st), 0);
+        ends[i] = st.st_size;
+    }
+    cr_assert_eq(hub_storefile_close(&file), 0);
+    hub_broker_free(&b);
+    all = malloc((size_t)ends[3]);
+    cr_assert_eq(pread(fd, all, (size_t)ends[3], 0), ends[3]);
+    for (off_t cut = 0; cut <= ends[3]; cut++) {
+        static struct hub_broker again;
+        int64_t whole = cut < ends[1] ? 0 : cut < ends[2] ? 1 : cut < ends[3] ? 2 : 3;
+        cr_assert_eq(ftruncate(fd, 0), 0);
+        cr_assert_eq(pwrite(fd, all, (size_t)cut, 0), cut);
+        again.store_bytes_max = 1 << 20;
+        cr_assert_eq(hub_broker_add(&again, "hub1:1"), 0);
+        cr_assert_eq(hub_storefile_open(&file, path), 0, "cut at %lld", (long long)cut);
+        again.file = &file;
+        cr_assert_eq(hub_broker_load(&again, path), 0);
+        cr_assert_eq(again.entities[0]->partitions[0].log.next_seq, whole, "cut at %lld", (long long)cut);
+        store(&again, "0", NULL, "one more");
+        cr_assert_eq(hub_storefile_close(&file), 0);
+        hub_broker_free(&again);
+        cr_assert_eq(hub_broker_add(&again, "hub1:1"), 0);
+        again.file = NULL;
+        cr_assert_eq(hub_broker_load(&again, path), 0);
+        cr_assert_eq(again.entities[0]->partitions[0].log.next_seq, whole + 1, "cut at %lld", (long long)cut);
+        hub_broker_free(&again);
+    }
+    free(all);
+    close(fd);
+    unlink(path);
+}
+
 static void expect_line(const char *body, size_t len, const char *expected)
 {
     struct hub_buf event = {0}, line = {0};

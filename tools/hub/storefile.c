@@ -25,6 +25,7 @@ static_assert(sizeof(struct head) == 40, "the head of a record is 40 bytes");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are written as they lie in memory");
 
 static int whole_len(const char *path, uint64_t *len);
+static int begins_magic(const char *path, size_t len);
 static int write_all(int fd, const uint8_t *bytes, size_t len);
 static int fill(struct hub_storereader *r, size_t len);
 
@@ -144,7 +145,7 @@ void hub_storereader_close(struct hub_storereader *r)
     hub_buf_free(&r->in);
 }
 
-/* Length up to the end of the last whole record; 0 for an empty file. */
+/* Length up to the end of the last whole record; 0 for a file that is empty or was not begun whole. */
 static int whole_len(const char *path, uint64_t *len)
 {
     struct hub_storereader r;
@@ -154,8 +155,8 @@ static int whole_len(const char *path, uint64_t *len)
 
     if (stat(path, &st) < 0)
         return -errno;
-    if (st.st_size == 0)
-        return 0;
+    if ((size_t)st.st_size < sizeof(magic))
+        return begins_magic(path, (size_t)st.st_size);
     rc = hub_storereader_open(&r, path);
     if (rc < 0)
         return rc;
@@ -163,6 +164,20 @@ static int whole_len(const char *path, uint64_t *len)
         ;
     *len = r.whole_len;
     hub_storereader_close(&r);
+    return rc;
+}
+
+/* Whoever was killed while making the file wrote a part of the magic at most; anything else is somebody's. */
+static int begins_magic(const char *path, size_t len)
+{
+    char start[sizeof(magic)];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    ssize_t n = read(fd, start, len);
+    int rc = n < 0 ? -errno : (size_t)n == len && memcmp(start, magic, len) == 0 ? 0 : -EILSEQ;
+    close(fd);
     return rc;
 }
 
