@@ -34,8 +34,8 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-fr
 ALL_LDFLAGS = -pthread $(SANFLAGS) $(LDFLAGS)
 
 SHIPPER_LIBS := -lqpid-proton -lssl -lcrypto -lcurl -lcjson -linih -luring -lm
-HUB_LIBS := -lssl -lcrypto -lcjson
-TEST_LIBS := -lcriterion $(SHIPPER_LIBS)
+HUB_LIBS := -lssl -lcrypto -lcjson -lmicrohttpd
+TEST_LIBS := -lcriterion $(SHIPPER_LIBS) -lmicrohttpd
 DIRECT_LIBS := -lqpid-proton -lssl -lcrypto
 
 # What libehring is made of: the writer's side of the ring and the client; what libehring-direct is made of.

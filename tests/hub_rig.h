@@ -3,6 +3,8 @@
 #define TESTS_HUB_RIG_H
 
 #include "tools/hub/conn.h"
+#include "tools/hub/play.h"
+#include "tools/hub/scenario.h"
 #include "tools/hub/settle.h"
 
 #include <assert.h>
@@ -39,6 +41,16 @@ static inline void rig_connect(struct rig *r)
     r->conn = hub_conn_open(&r->broker, &r->limits, fds[0], NULL);
 }
 
+static inline void rig_play(struct rig *r, const char *fault)
+{
+    char why[HUB_WHY_MAX];
+
+    if (hub_play_text(&r->broker, fault, why) < 0) {
+        fprintf(stderr, "%s: %s\n", fault, why);
+        abort();
+    }
+}
+
 static inline void rig_open(struct rig *r, const char *fault)
 {
     *r = (struct rig){.limits = {.message_bytes_max = 200000, .credit = 300, .idle_timeout_ms = 240000, .token_wait_ms = 20000}};
@@ -47,7 +59,8 @@ static inline void rig_open(struct rig *r, const char *fault)
     snprintf(r->broker.host, sizeof r->broker.host, "localhost");
     assert(hub_broker_add(&r->broker, "hub1:4:readers") == 0);
     assert(hub_policies_add(&r->broker.policies, "send", RIG_KEY) == 0);
-    assert(!fault || hub_faults_add(&r->broker.faults, fault) == 0);
+    if (fault)
+        rig_play(r, fault);
     rig_connect(r);
 }
 
@@ -57,6 +70,8 @@ static inline void rig_turn(struct rig *r)
     if (!r->conn)
         return;
     hub_conn_read(r->conn);
+    if (r->broker.scenario)
+        hub_scenario_step(r->broker.scenario, &r->broker);
     hub_conn_tick(r->conn);
     hub_conn_pump(r->conn);
     hub_conn_write(r->conn);

@@ -21,6 +21,7 @@ want_package libssl-dev
 want_package libcurl4-openssl-dev
 want_package libcjson-dev
 want_package libinih-dev
+want_package libmicrohttpd-dev
 want_package libcriterion-dev
 want_package ca-certificates
 if [ "${1:-all}" = all ]; then

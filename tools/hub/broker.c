@@ -1,4 +1,4 @@
-/* The hubs of this process: entities, partitions, policies, counters. Chooses partitions and stores; knows no connections. */
+/* The hubs of this process: entities, partitions, policies, counters. Chooses partitions and stores; looks into no connection. */
 #include "broker.h"
 
 #include "hash.h"
@@ -89,6 +89,7 @@ void hub_broker_store(struct hub_broker *b, struct hub_partition *p, const struc
     struct hub_message rest = *m;
     struct hub_slice event;
 
+    b->events += m->event_count;
     p->counts.events += m->event_count;
     p->counts.batches++;
     p->counts.bytes += len;
@@ -145,6 +146,7 @@ void hub_broker_free(struct hub_broker *b)
         free(e);
     }
     b->entity_count = 0;
+    hub_faults_clear(&b->faults, NULL, b->now_mono_ms);
 }
 
 static int groups_read(struct hub_entity *e, const char *list)

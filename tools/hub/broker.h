@@ -1,4 +1,4 @@
-/* The hubs of this process: entities, partitions, policies, counters. Chooses partitions and stores; knows no connections. */
+/* The hubs of this process: entities, partitions, policies, counters. Chooses partitions and stores; looks into no connection. */
 #ifndef HUB_BROKER_H
 #define HUB_BROKER_H
 
@@ -13,7 +13,10 @@
 
 enum { HUB_GROUPS_MAX = 20, HUB_ENTITIES_MAX = 64, HUB_PARTITIONS_MAX = 2048 };
 
+struct hub_conn;
 struct hub_link;
+struct hub_listeners;
+struct hub_scenario;
 
 struct hub_counts {
     uint64_t events, batches, bytes, batch_events_max, dropped_events;
@@ -43,12 +46,17 @@ struct hub_broker {
     unsigned entity_count;
     struct hub_policies policies;
     struct hub_faults faults;
-    struct hub_storefile *file; /* NULL: none */
-    bool sink, verbose;         /* verbose: refusals go to stderr */
+    struct hub_scenario *scenario;   /* NULL: none */
+    struct hub_listeners *listeners; /* NULL: none */
+    struct hub_conn *conns;          /* the open ones; conn.c keeps the list */
+    struct hub_storefile *file;      /* NULL: none */
+    bool sink, verbose;              /* verbose: refusals go to stderr */
     size_t store_bytes_max;
-    int64_t now_ms;      /* wall clock, once per turn */
-    int64_t now_mono_ms; /* of a clock that only grows */
-    uint64_t connections, rejected, released, tokens_refused;
+    int64_t now_ms;              /* wall clock, once per turn */
+    int64_t now_mono_ms;         /* of a clock that only grows */
+    uint64_t events, deliveries; /* stored events; whole deliveries that came in, whatever became of them */
+    uint64_t connections, rejected, released, modified, throttled, unanswered; /* throttled ones are rejected too */
+    uint64_t tokens_accepted, tokens_refused, requests_failed, links_refused, links_detached, connections_cut, faults_played;
     char host[HUB_NAME_MAX]; /* for texts */
 };
 
@@ -69,6 +77,12 @@ struct hub_partition *hub_entity_choose(struct hub_entity *e, const struct hub_m
 
 /* Stores (a sink: counts) a message that was checked, of `len` encoded bytes. */
 void hub_broker_store(struct hub_broker *b, struct hub_partition *p, const struct hub_message *m, size_t len);
+
+/* The setting of this kind that stands now, or NULL. */
+static inline const struct hub_fault *hub_broker_fault(const struct hub_broker *b, enum hub_fault_kind kind)
+{
+    return b->faults.count == 0 ? NULL : hub_faults_find(&b->faults, kind, b->now_mono_ms);
+}
 
 /* Takes back what a store file holds; records of hubs that are not there are left out. 0 or a negative errno. */
 int hub_broker_load(struct hub_broker *b, const char *path);

@@ -7,15 +7,17 @@
 
 static struct hub_grant *grant_of(struct hub_conn *c, const char *path);
 static bool is_valid(const struct hub_conn *c, const struct hub_grant *g);
+static int64_t min(int64_t a, int64_t b);
 
 int hub_claim_add(struct hub_conn *c, const char *path, int64_t expiry_s)
 {
+    const struct hub_fault *life = hub_broker_fault(c->broker, HUB_FAULT_TOKEN_LIFE);
     struct hub_grant *g = grant_of(c, path);
 
     if (!g)
         return -ENOSPC;
     snprintf(g->path, sizeof(g->path), "%s", path);
-    g->expiry_s = expiry_s;
+    g->expiry_s = life ? min(expiry_s, c->broker->now_ms / 1000 + life->time_ms / 1000) : expiry_s;
     c->saw_token = true;
     return 0;
 }
@@ -42,6 +44,12 @@ bool hub_claim_any(const struct hub_conn *c)
     return false;
 }
 
+void hub_claim_expire(struct hub_conn *c)
+{
+    for (unsigned i = 0; i < c->grant_count; i++)
+        c->grants[i].expiry_s = 0;
+}
+
 /* The grant on this path, else an expired or a new one. */
 static struct hub_grant *grant_of(struct hub_conn *c, const char *path)
 {
@@ -65,4 +73,9 @@ static struct hub_grant *grant_of(struct hub_conn *c, const char *path)
 static bool is_valid(const struct hub_conn *c, const struct hub_grant *g)
 {
     return g->expiry_s > c->broker->now_ms / 1000;
+}
+
+static int64_t min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }

@@ -7,6 +7,9 @@
 /* Notes a verified claim on a path; one on the same path is renewed. 0, or -ENOSPC: too many. */
 int hub_claim_add(struct hub_conn *c, const char *path, int64_t expiry_s);
 
+/* Ends every claim now. */
+void hub_claim_expire(struct hub_conn *c);
+
 /* Whether the connection may use a path now. */
 bool hub_claim_covers(const struct hub_conn *c, const char *path);
 

@@ -26,7 +26,8 @@ static int peer_open(struct hub_conn *c, const struct hub_fields *f);
 static int peer_close(struct hub_conn *c);
 static int framing_error(struct hub_conn *c, const char *text);
 static void fail(struct hub_conn *c);
-static void claims_check(struct hub_conn *c);
+static void pass(struct hub_conn *c, enum hub_fault_kind kind, size_t len);
+static void unlist(struct hub_conn *c);
 
 static uint64_t last_conn_id;
 
@@ -44,6 +45,8 @@ struct hub_conn *hub_conn_open(struct hub_broker *b, const struct hub_limits *li
     c->peer_frame_bytes_max = FRAME_BYTES_MIN;
     c->open_ms = c->last_in_ms = c->last_out_ms = b->now_mono_ms;
     b->connections++;
+    c->next = b->conns;
+    b->conns = c;
     return c;
 }
 
@@ -51,24 +54,29 @@ bool hub_conn_read(struct hub_conn *c)
 {
     size_t taken = 0;
 
+    if (hub_broker_fault(c->broker, HUB_FAULT_STOP_READING))
+        return false;
     if (c->state == HUB_CONN_CLOSING)
         discard(c);
     while (c->state < HUB_CONN_CLOSING && !hub_conn_is_full(c)) {
         hub_buf_pack(&c->in);
         if (c->in.cap == 0)
             hub_buf_room(&c->in, IN_BYTES);
-        ssize_t n = hub_sock_read(&c->sock, c->in.data + c->in.len, c->in.cap - c->in.len);
+        size_t room = hub_faults_bytes(&c->broker->faults, HUB_FAULT_CUT_RECEIVED, c->in.cap - c->in.len, c->broker->now_mono_ms);
+        ssize_t n = hub_sock_read(&c->sock, c->in.data + c->in.len, room);
         if (n == -EINTR)
             continue;
+        if (n > 0)
+            pass(c, HUB_FAULT_CUT_RECEIVED, (size_t)n);
         if (n > 0)
             c->in.len += (size_t)n;
         taken += n > 0 ? (size_t)n : 0;
         /* TLS hands out records of 16 KiB: a frame of 64 KiB is looked at when there is one, not after each piece. */
-        if (n > 0 && c->sock.ssl && c->in.cap - c->in.len >= HUB_FRAME_BYTES_MAX && taken < READ_BYTES_TURN)
+        if (n > 0 && c->sock.ssl && c->in.cap - c->in.len >= HUB_FRAME_BYTES_MAX && taken < READ_BYTES_TURN && !c->sock.cut)
             continue;
         if (c->in.len > 0 && input(c) < 0)
             fail(c);
-        if (n < 0 && n != -EAGAIN && !c->peer_closed)
+        if (c->sock.cut || (n < 0 && n != -EAGAIN && !c->peer_closed))
             c->state = HUB_CONN_DEAD;
         if (n < 0)
             break;
@@ -81,7 +89,8 @@ bool hub_conn_read(struct hub_conn *c)
 void hub_conn_write(struct hub_conn *c)
 {
     while (hub_buf_used(&c->out) > 0 && c->state != HUB_CONN_DEAD) {
-        ssize_t n = hub_sock_write(&c->sock, c->out.data + c->out.head, hub_buf_used(&c->out));
+        size_t len = hub_faults_bytes(&c->broker->faults, HUB_FAULT_CUT_SENT, hub_buf_used(&c->out), c->broker->now_mono_ms);
+        ssize_t n = hub_sock_write(&c->sock, c->out.data + c->out.head, len);
         if (n == -EINTR)
             continue;
         if (n == -EAGAIN)
@@ -91,6 +100,9 @@ void hub_conn_write(struct hub_conn *c)
             return;
         }
         hub_buf_take(&c->out, (size_t)n);
+        pass(c, HUB_FAULT_CUT_SENT, (size_t)n);
+        if (c->sock.cut)
+            c->state = HUB_CONN_DEAD;
         c->last_out_ms = c->broker->now_mono_ms;
     }
     hub_buf_pack(&c->out);
@@ -109,7 +121,11 @@ void hub_conn_pump(struct hub_conn *c)
 
 void hub_conn_tick(struct hub_conn *c)
 {
-    int64_t now = c->broker->now_mono_ms, silent_ms = now - c->last_in_ms;
+    int64_t now = c->broker->now_mono_ms;
+
+    if (hub_broker_fault(c->broker, HUB_FAULT_STOP_READING))
+        c->last_in_ms = c->open_ms = now;
+    int64_t silent_ms = now - c->last_in_ms;
 
     if (c->state == HUB_CONN_CLOSING && now - c->close_ms > CLOSE_WAIT_MS)
         c->state = HUB_CONN_DEAD;
@@ -129,7 +145,36 @@ void hub_conn_tick(struct hub_conn *c)
     } else {
         if (c->peer_idle_ms > 0 && now - c->last_out_ms > c->peer_idle_ms / 2)
             hub_put_empty_frame(&c->out);
-        claims_check(c);
+        hub_conn_check_claims(c);
+    }
+}
+
+void hub_conn_fail(struct hub_conn *c, const struct hub_error *error)
+{
+    if (c->state >= HUB_CONN_CLOSING)
+        return;
+    c->error = *error;
+    fail(c);
+}
+
+void hub_conn_cut(struct hub_conn *c)
+{
+    if (c->state == HUB_CONN_DEAD)
+        return;
+    c->state = HUB_CONN_DEAD;
+    c->sock.cut = true;
+    c->broker->connections_cut++;
+}
+
+void hub_conn_check_claims(struct hub_conn *c)
+{
+    if (c->login || c->state != HUB_CONN_OPEN)
+        return;
+    for (unsigned k = 0; k <= HUB_CHANNEL_MAX; k++) {
+        for (unsigned i = 0; c->sessions[k] && i <= HUB_HANDLE_MAX; i++) {
+            if (c->sessions[k]->links[i])
+                hub_link_check_claim(c->sessions[k]->links[i]);
+        }
     }
 }
 
@@ -145,6 +190,7 @@ bool hub_conn_is_full(const struct hub_conn *c)
 
 void hub_conn_free(struct hub_conn *c)
 {
+    unlist(c);
     for (unsigned i = 0; i <= HUB_CHANNEL_MAX; i++) {
         if (c->sessions[i])
             hub_session_free(c->sessions[i]);
@@ -254,7 +300,7 @@ static int frame_handle(struct hub_conn *c, uint8_t type, uint16_t channel, stru
     if (hub_session_frame(c->sessions[channel], code, &f, body, &after, &c->error) < 0)
         return -EPROTO;
     if (after == HUB_AFTER_CUT)
-        c->state = HUB_CONN_DEAD;
+        hub_conn_cut(c);
     return 0;
 }
 
@@ -336,14 +382,21 @@ static void fail(struct hub_conn *c)
     c->close_ms = c->broker->now_mono_ms;
 }
 
-static void claims_check(struct hub_conn *c)
+/* What a fault of bytes has to say about it; the connection goes on until what came before has been looked at. */
+static void pass(struct hub_conn *c, enum hub_fault_kind kind, size_t len)
 {
-    if (c->login)
+    if (!hub_faults_pass(&c->broker->faults, kind, len, c->broker->now_mono_ms))
         return;
-    for (unsigned k = 0; k <= HUB_CHANNEL_MAX; k++) {
-        for (unsigned i = 0; c->sessions[k] && i <= HUB_HANDLE_MAX; i++) {
-            if (c->sessions[k]->links[i])
-                hub_link_check_claim(c->sessions[k]->links[i]);
+    c->sock.cut = true;
+    c->broker->connections_cut++;
+}
+
+static void unlist(struct hub_conn *c)
+{
+    for (struct hub_conn **at = &c->broker->conns; *at; at = &(*at)->next) {
+        if (*at == c) {
+            *at = c->next;
+            return;
         }
     }
 }

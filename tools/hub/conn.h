@@ -19,6 +19,15 @@ void hub_conn_pump(struct hub_conn *c);
 /* Looks at the connection's deadlines and the expiry of its tokens; call a few times a second. */
 void hub_conn_tick(struct hub_conn *c);
 
+/* Closes it with an error, as far as it can be told; the rest goes out. Safe to repeat. */
+void hub_conn_fail(struct hub_conn *c, const struct hub_error *error);
+
+/* Ends it now, without a word. */
+void hub_conn_cut(struct hub_conn *c);
+
+/* Detaches the links that no token covers any more. */
+void hub_conn_check_claims(struct hub_conn *c);
+
 /* Whether bytes wait to be written, or TLS waits for the socket to take some. */
 bool hub_conn_wants_write(const struct hub_conn *c);
 

@@ -15,6 +15,7 @@ void hub_link_fail(struct hub_link *l, const struct hub_error *error)
     if (s->conn->state == HUB_CONN_OPEN)
         hub_put_detach(&s->conn->out, s->channel, l->handle, true, error);
     l->detaching = true;
+    s->conn->broker->links_detached++;
     unlist(l);
     partial_drop(l);
 }

@@ -67,6 +67,7 @@ struct hub_conn {
     uint64_t next_session_id;
     size_t partial_bytes;
     struct hub_error error; /* why it was closed */
+    struct hub_conn *next;  /* of the broker's */
 };
 
 struct hub_session {
@@ -94,7 +95,7 @@ struct hub_link {
     struct hub_partition *partition; /* NULL: link to the hub */
     uint32_t delivery_count, credit;
     /* peer sends */
-    uint64_t message_bytes_max;
+    uint64_t message_bytes_max, peer_message_bytes_max; /* of the delivery on its way; what the peer said, 0: nothing */
     bool in_delivery, delivery_settled;
     uint32_t delivery_id, delivery_format;
     uint64_t delivery_len;

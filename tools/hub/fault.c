@@ -1,106 +1,163 @@
-/* Faults on demand: says of each delivery whether something is to go wrong with it. */
+/* Faults on demand: the list of those that stand, and which of them is due. */
 #include "fault.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    enum hub_fault_kind kind;
-    const char *condition, *text;
-} table[] = {
-    {"reject", HUB_FAULT_REJECT, "amqp:internal-error", "The hub was told to reject this delivery."},
-    {"release", HUB_FAULT_RELEASE, "", ""},
-    {"modify", HUB_FAULT_MODIFY, "", ""},
-    {"throttle", HUB_FAULT_THROTTLE, "com.microsoft:server-busy",
-     "The request was terminated because the entity is being throttled. Error code : 50002. Please wait 4 seconds and try again."},
-    {"silent-disposition", HUB_FAULT_SILENT, "", ""},
-    {"drop-after", HUB_FAULT_DROP, "", ""},
-    {"detach-after", HUB_FAULT_DETACH, "amqp:link:detach-forced", "The hub was told to detach this link."},
-    {"token-refuse", HUB_FAULT_TOKEN_REFUSE, "", ""},
-};
+static bool is_due(struct hub_fault *f);
+static void use(struct hub_fault *f);
+static bool is_setting(enum hub_fault_kind kind);
 
-static int fault_read(struct hub_fault *fault, unsigned row, const char *rest);
-static int error_read(struct hub_fault *fault, const char *from, const char *text);
-
-int hub_faults_add(struct hub_faults *f, const char *spec)
+void hub_fault_free(struct hub_fault *f)
 {
-    size_t len = strcspn(spec, ":");
-
-    if (f->count == HUB_FAULTS_MAX)
-        return -ENOSPC;
-    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        if (strlen(table[i].name) != len || strncmp(table[i].name, spec, len) != 0)
-            continue;
-        if (fault_read(&f->at[f->count], i, spec + len) < 0)
-            return -EINVAL;
-        f->count++;
-        return 0;
-    }
-    return -EINVAL;
+    if (!f)
+        return;
+    hub_pattern_free(&f->pattern);
+    free(f);
 }
 
-const struct hub_fault *hub_faults_next(struct hub_faults *f)
+bool hub_fault_is_act(enum hub_fault_kind kind)
 {
-    const struct hub_fault *due = NULL;
+    return kind >= HUB_FAULT_DROP_CONNECTIONS;
+}
 
-    for (unsigned i = 0; i < f->count; i++) {
-        struct hub_fault *fault = &f->at[i];
-        if (fault->kind == HUB_FAULT_TOKEN_REFUSE)
-            continue;
-        if (++fault->seen % fault->every == 0 && !due)
-            due = fault;
+bool hub_fault_stands(const struct hub_fault *f, int64_t now_ms)
+{
+    return !f->over && (f->until_ms == 0 || now_ms < f->until_ms);
+}
+
+int hub_faults_put(struct hub_faults *s, struct hub_fault *f, int64_t now_ms)
+{
+    struct hub_fault *old = is_setting(f->kind) ? hub_faults_find(s, f->kind, now_ms) : NULL;
+
+    if (old)
+        old->over = true;
+    hub_faults_tidy(s, now_ms);
+    if (s->count == HUB_FAULTS_MAX)
+        return -ENOSPC;
+    f->until_ms = f->for_ms > 0 ? now_ms + f->for_ms : 0;
+    f->bytes_left = f->bytes;
+    f->rate.at_ms = now_ms;
+    s->at[s->count++] = f;
+    return 0;
+}
+
+struct hub_fault *hub_faults_find(const struct hub_faults *s, enum hub_fault_kind kind, int64_t now_ms)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        if (s->at[i]->kind == kind && hub_fault_stands(s->at[i], now_ms))
+            return s->at[i];
     }
+    return NULL;
+}
+
+const struct hub_fault *hub_faults_delivery(struct hub_faults *s, const char *path, const struct hub_message *m, int64_t now_ms)
+{
+    struct hub_fault *due = NULL;
+
+    for (unsigned i = 0; i < s->count; i++) {
+        struct hub_fault *f = s->at[i];
+        if (f->kind > HUB_FAULT_DETACH_AFTER || !hub_fault_stands(f, now_ms) || !hub_fault_is_of(f, path))
+            continue;
+        if (hub_pattern_finds(&f->pattern, m) && is_due(f) && !due)
+            due = f;
+    }
+    if (due)
+        use(due);
     return due;
 }
 
-bool hub_faults_refuse_tokens(const struct hub_faults *f)
+const struct hub_fault *hub_faults_request(struct hub_faults *s, enum hub_fault_kind kind, const char *path, int64_t now_ms)
 {
-    for (unsigned i = 0; i < f->count; i++) {
-        if (f->at[i].kind == HUB_FAULT_TOKEN_REFUSE)
-            return true;
+    struct hub_fault *due = NULL;
+
+    for (unsigned i = 0; i < s->count; i++) {
+        struct hub_fault *f = s->at[i];
+        if (f->kind == kind && hub_fault_stands(f, now_ms) && hub_fault_is_of(f, path) && is_due(f) && !due)
+            due = f;
     }
-    return false;
+    if (due)
+        use(due);
+    return due;
 }
 
-/* `rest` is empty or begins with the colon before N. */
-static int fault_read(struct hub_fault *fault, unsigned row, const char *rest)
+size_t hub_faults_bytes(const struct hub_faults *s, enum hub_fault_kind kind, size_t len, int64_t now_ms)
 {
-    char *end;
+    const struct hub_fault *f = s->count > 0 ? hub_faults_find(s, kind, now_ms) : NULL;
 
-    *fault = (struct hub_fault){.kind = table[row].kind};
-    hub_error_set(&fault->error, table[row].condition, "%s", table[row].text);
-    if (fault->kind == HUB_FAULT_TOKEN_REFUSE)
-        return *rest ? -EINVAL : 0;
-    if (*rest != ':')
-        return -EINVAL;
-    fault->every = strtoull(rest + 1, &end, 10);
-    if (end == rest + 1 || fault->every == 0 || (*end && *end != ':'))
-        return -EINVAL;
-    return *end ? error_read(fault, end + 1, table[row].text) : 0;
+    return f && f->bytes_left < len ? (size_t)f->bytes_left : len;
 }
 
-/*
- * Conditions hold colons themselves, but no blanks: with a blank somewhere, the text begins behind the last colon in
- * front of it (`amqp:internal-error:try later`, `amqp:internal-error: later`); without one, all is the condition.
- */
-static int error_read(struct hub_fault *fault, const char *from, const char *text)
+bool hub_faults_pass(struct hub_faults *s, enum hub_fault_kind kind, size_t len, int64_t now_ms)
 {
-    char condition[sizeof(fault->error.condition)];
-    size_t len = strcspn(from, " ");
+    struct hub_fault *f = s->count > 0 ? hub_faults_find(s, kind, now_ms) : NULL;
 
-    if (from[len]) {
-        const char *colon = memrchr(from, ':', len);
-        if (!colon)
-            return -EINVAL;
-        len = (size_t)(colon - from);
-        text = colon + 1 + strspn(colon + 1, " ");
+    if (!f)
+        return false;
+    f->bytes_left -= len;
+    if (f->bytes_left > 0)
+        return false;
+    f->bytes_left = f->bytes;
+    use(f);
+    return true;
+}
+
+bool hub_fault_is_of(const struct hub_fault *f, const char *path)
+{
+    return !f->address[0] || fnmatch(f->address, path, FNM_CASEFOLD) == 0;
+}
+
+int64_t hub_faults_end_ms(const struct hub_faults *s, int64_t now_ms)
+{
+    int64_t first = INT64_MAX;
+
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct hub_fault *f = s->at[i];
+        if (f->until_ms > 0 && f->until_ms < first && hub_fault_stands(f, now_ms))
+            first = f->until_ms;
     }
-    if (len == 0 || len >= sizeof(condition))
-        return -EINVAL;
-    memcpy(condition, from, len);
-    condition[len] = 0;
-    hub_error_set(&fault->error, condition, "%s", text);
-    return 0;
+    return first;
+}
+
+unsigned hub_faults_clear(struct hub_faults *s, const char *name, int64_t now_ms)
+{
+    unsigned count;
+
+    hub_faults_tidy(s, now_ms);
+    count = s->count;
+    for (unsigned i = 0; i < s->count; i++)
+        s->at[i]->over |= !name || strcmp(s->at[i]->name, name) == 0;
+    hub_faults_tidy(s, now_ms);
+    return count - s->count;
+}
+
+void hub_faults_tidy(struct hub_faults *s, int64_t now_ms)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < s->count; i++) {
+        if (hub_fault_stands(s->at[i], now_ms))
+            s->at[kept++] = s->at[i];
+        else
+            hub_fault_free(s->at[i]);
+    }
+    s->count = kept;
+}
+
+static bool is_due(struct hub_fault *f)
+{
+    return f->every == 0 || ++f->seen % f->every == 0;
+}
+
+static void use(struct hub_fault *f)
+{
+    if (f->next > 0 && --f->next == 0)
+        f->over = true;
+}
+
+static bool is_setting(enum hub_fault_kind kind)
+{
+    return kind >= HUB_FAULT_STOP_CREDIT && kind <= HUB_FAULT_RATE;
 }

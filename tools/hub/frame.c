@@ -310,8 +310,8 @@ static void put_state(struct hub_buf *out, const struct hub_disposition *d)
         hub_put_compound_end(out, list, 1);
         break;
     case HUB_OUTCOME_MODIFIED:
-        hub_put_bool(out, true);
-        hub_put_bool(out, false);
+        hub_put_bool(out, d->delivery_failed);
+        hub_put_bool(out, d->undeliverable_here);
         hub_put_null(out);
         hub_put_compound_end(out, list, 3);
         break;

@@ -95,7 +95,8 @@ struct hub_disposition {
     bool receiver; /* our role */
     uint32_t first, last;
     enum hub_outcome outcome;
-    const struct hub_error *error; /* rejected only */
+    const struct hub_error *error;            /* rejected only */
+    bool delivery_failed, undeliverable_here; /* modified only */
 };
 
 void hub_put_open(struct hub_buf *out, const char *container, uint32_t frame_bytes_max, uint16_t channel_max, uint32_t idle_ms);

@@ -21,9 +21,11 @@ static int terminus_address(const struct hub_fields *f, unsigned field, char add
 static int admit(struct hub_link *l, const struct hub_fields *f, struct hub_error *why);
 static int admit_cbs(struct hub_link *l, struct hub_error *why);
 static int admit_entity(struct hub_link *l, const struct hub_path *path, const char *address, struct hub_error *why);
+static int refuse_on_demand(const struct hub_link *l, struct hub_error *why);
+static uint64_t message_bytes_max(const struct hub_link *l);
 static void unauthorized(const struct hub_link *l, struct hub_error *e);
 static void attach_answer(struct hub_link *l, const struct hub_fields *f, bool refused);
-static void credit_grant(struct hub_link *l);
+static void credit_top_up(struct hub_link *l);
 static uint32_t credit_max(const struct hub_link *l);
 static int delivery_begin(struct hub_link *l, const struct hub_fields *f, struct hub_error *why);
 static int delivery_add(struct hub_link *l, struct hub_in payload, struct hub_error *why);
@@ -47,13 +49,14 @@ int hub_link_attach(struct hub_session *s, const struct hub_fields *f, struct hu
         return hub_error_set(why, "amqp:invalid-field", "the name of a link is missing or longer than %d bytes", HUB_NAME_MAX - 1);
     bool refused = admit(l, f, &refusal) < 0;
     attach_answer(l, f, refused);
+    s->conn->broker->links_refused += refused;
     if (refused && s->conn->broker->verbose)
         fprintf(stderr, "ehring-hub: connection=%llu link=%s refused condition=%s text=\"%s\"\n", (unsigned long long)s->conn->id, l->name,
                 refusal.condition, refusal.text);
     if (refused)
         hub_link_fail(l, &refusal);
     else if (l->peer_sends)
-        credit_grant(l);
+        credit_top_up(l);
     return 0;
 }
 
@@ -77,8 +80,8 @@ int hub_link_transfer(struct hub_link *l, const struct hub_fields *f, struct hub
     } else {
         *after = delivery_end(l, payload);
     }
-    if (!l->detaching && *after == HUB_AFTER_GO_ON && l->credit <= credit_max(l) * 2 / 3)
-        credit_grant(l);
+    if (*after == HUB_AFTER_GO_ON)
+        credit_top_up(l);
     return 0;
 }
 
@@ -109,8 +112,12 @@ void hub_link_detach(struct hub_link *l, const struct hub_fields *f)
 
 void hub_link_pump(struct hub_link *l)
 {
-    if (l->peer_sends || l->detaching)
+    if (l->detaching)
         return;
+    if (l->peer_sends) {
+        credit_top_up(l);
+        return;
+    }
     if (l->node == HUB_NODE_RECEIVER) {
         hub_receiver_pump(l);
         return;
@@ -197,9 +204,9 @@ static int admit(struct hub_link *l, const struct hub_fields *f, struct hub_erro
         return 0;
     }
     l->node = HUB_NODE_SENDER;
-    uint64_t ours = l->session->conn->limits->message_bytes_max, theirs = hub_field_ulong(f, MESSAGE_BYTES_MAX, 0);
-    l->message_bytes_max = theirs > 0 && theirs < ours ? theirs : ours;
-    return 0;
+    l->peer_message_bytes_max = hub_field_ulong(f, MESSAGE_BYTES_MAX, 0);
+    l->message_bytes_max = message_bytes_max(l);
+    return refuse_on_demand(l, why);
 }
 
 static int admit_cbs(struct hub_link *l, struct hub_error *why)
@@ -243,6 +250,25 @@ static int admit_entity(struct hub_link *l, const struct hub_path *path, const c
     return 0;
 }
 
+static int refuse_on_demand(const struct hub_link *l, struct hub_error *why)
+{
+    struct hub_broker *b = l->session->conn->broker;
+    const struct hub_fault *f = hub_faults_request(&b->faults, HUB_FAULT_REFUSE_ATTACH, l->path, b->now_mono_ms);
+
+    if (!f)
+        return 0;
+    *why = f->error;
+    return -EPROTO;
+}
+
+static uint64_t message_bytes_max(const struct hub_link *l)
+{
+    const struct hub_fault *f = hub_broker_fault(l->session->conn->broker, HUB_FAULT_MESSAGE_SIZE);
+    uint64_t ours = f ? f->bytes : l->session->conn->limits->message_bytes_max, theirs = l->peer_message_bytes_max;
+
+    return theirs > 0 && theirs < ours ? theirs : ours;
+}
+
 static void unauthorized(const struct hub_link *l, struct hub_error *e)
 {
     hub_error_set(e, "amqp:unauthorized-access",
@@ -266,19 +292,31 @@ static void attach_answer(struct hub_link *l, const struct hub_fields *f, bool r
         a.target = &f->at[TARGET];
     a.message_bytes_max = l->message_bytes_max;
     if (!l->peer_sends)
-        a.message_bytes_max = s->conn->limits->message_bytes_max;
+        a.message_bytes_max = message_bytes_max(l);
     hub_put_attach(&s->conn->out, s->channel, &a);
 }
 
-static void credit_grant(struct hub_link *l)
+/* At the beginning, and again whenever a third is used up: unless a fault holds it back, and then later. */
+static void credit_top_up(struct hub_link *l)
 {
+    struct hub_broker *b = l->session->conn->broker;
+    const struct hub_fault *stop = hub_broker_fault(b, HUB_FAULT_STOP_CREDIT);
+
+    if (l->detaching || l->session->ending || l->credit > credit_max(l) * 2 / 3)
+        return;
+    if (stop && l->node == HUB_NODE_SENDER && hub_fault_is_of(stop, l->path))
+        return;
     l->credit = credit_max(l);
     hub_outgoing_flow(l);
 }
 
 static uint32_t credit_max(const struct hub_link *l)
 {
-    return l->node == HUB_NODE_SENDER ? l->session->conn->limits->credit : REQUEST_CREDIT;
+    const struct hub_fault *f = hub_broker_fault(l->session->conn->broker, HUB_FAULT_CREDIT);
+
+    if (l->node != HUB_NODE_SENDER)
+        return REQUEST_CREDIT;
+    return f ? (uint32_t)f->count : l->session->conn->limits->credit;
 }
 
 static int delivery_begin(struct hub_link *l, const struct hub_fields *f, struct hub_error *why)
@@ -299,6 +337,8 @@ static int delivery_begin(struct hub_link *l, const struct hub_fields *f, struct
     l->delivery_id = hub_field_uint(f, 1, 0);
     l->delivery_format = hub_field_uint(f, 3, 0);
     l->delivery_len = 0;
+    if (l->node == HUB_NODE_SENDER)
+        l->message_bytes_max = message_bytes_max(l);
     return 0;
 }
 

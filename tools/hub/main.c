@@ -1,6 +1,8 @@
 /* ehring-hub: options in, signals, start and stop order. */
 #include "dump.h"
 #include "options.h"
+#include "play.h"
+#include "scenario.h"
 #include "server.h"
 #include "state.h"
 #include "stats.h"
@@ -13,11 +15,18 @@
 
 static volatile sig_atomic_t stop_wanted, stats_wanted;
 
+/* Those in use; 0: not listening. */
+struct ports {
+    uint16_t amqp, amqps, admin;
+};
+
 static int setup(struct hub_broker *b, struct hub_storefile *file, const struct hub_options *o);
 static int add_all(struct hub_broker *b, const struct hub_options *o);
+static int add_faults(struct hub_broker *b, const struct hub_options *o);
 static int run(struct hub_broker *b, const struct hub_options *o, const struct hub_state *state);
 static int listen_all(struct hub_server *s, struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, SSL_CTX *ctx);
-static int announce(const struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, uint16_t amqp, uint16_t amqps);
+static int announce(const struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, const struct ports *ports);
+static void port_put(char *text, size_t size, const char *name, uint16_t port);
 static int loop(struct hub_server *s, struct hub_broker *b, const struct hub_options *o, const sigset_t *wait_mask);
 static void signals_block(sigset_t *wait_mask);
 static void on_signal(int number);
@@ -52,6 +61,7 @@ int main(int argc, char **argv)
     if (broker.file && hub_storefile_close(broker.file) < 0)
         rc = -EIO;
     hub_state_close(&state);
+    hub_scenario_free(broker.scenario);
     hub_broker_free(&broker);
     return rc < 0;
 }
@@ -66,6 +76,8 @@ static int setup(struct hub_broker *b, struct hub_storefile *file, const struct 
     b->now_ms = (int64_t)time(NULL) * 1000;
     snprintf(b->host, sizeof(b->host), "%s", strcmp(o->listen, "127.0.0.1") == 0 ? "localhost" : o->listen);
     rc = add_all(b, o);
+    if (rc == 0)
+        rc = add_faults(b, o);
     if (rc < 0 || !o->store_file)
         return rc;
     rc = hub_storefile_open(file, o->store_file);
@@ -84,13 +96,34 @@ static int add_all(struct hub_broker *b, const struct hub_options *o)
 
     for (unsigned i = 0; i < o->hub_count && !bad; i++)
         bad = hub_broker_add(b, o->hubs[i]) < 0 ? o->hubs[i] : NULL;
-    for (unsigned i = 0; i < o->fault_count && !bad; i++)
-        bad = hub_faults_add(&b->faults, o->faults[i]) < 0 ? o->faults[i] : NULL;
     if (o->hub_count == 0)
         hub_broker_add(b, "hub1:4");
     if (bad)
-        fprintf(stderr, "ehring-hub: bad value '%s' of --hub or --fault, see --help\n", bad);
+        fprintf(stderr, "ehring-hub: bad value '%s' of --hub, see --help\n", bad);
     return bad ? -EINVAL : 0;
+}
+
+static int add_faults(struct hub_broker *b, const struct hub_options *o)
+{
+    char why[HUB_WHY_MAX], limit[160];
+    int len = 0, rc = 0;
+
+    if (o->throttle_bytes > 0)
+        len = snprintf(limit, sizeof(limit), " bytes-per-second=%llu", (unsigned long long)o->throttle_bytes);
+    if (o->throttle_events > 0)
+        len += snprintf(limit + len, sizeof(limit) - (size_t)len, " events-per-second=%llu", (unsigned long long)o->throttle_events);
+    if (len > 0) {
+        char text[sizeof(limit) + 16];
+        snprintf(text, sizeof(text), "rate-limit%s", limit);
+        rc = hub_play_text(b, text, why);
+    }
+    for (unsigned i = 0; i < o->fault_count && rc == 0; i++)
+        rc = hub_play_text(b, o->faults[i], why);
+    if (rc < 0)
+        fprintf(stderr, "ehring-hub: --fault: %s\n", why);
+    if (rc == 0 && o->scenario && (rc = hub_scenario_read(o->scenario, &b->scenario, why)) < 0)
+        fprintf(stderr, "ehring-hub: --scenario: %s\n", why);
+    return rc;
 }
 
 static int run(struct hub_broker *b, const struct hub_options *o, const struct hub_state *state)
@@ -129,49 +162,57 @@ out:
 
 static int listen_all(struct hub_server *s, struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, SSL_CTX *ctx)
 {
-    uint16_t amqp = o->amqp_port, amqps = o->amqps_port;
+    struct ports ports = {.amqp = o->no_plain ? 0 : o->amqp_port, .amqps = ctx ? o->amqps_port : 0, .admin = o->admin_port};
+    const uint16_t *port = &ports.amqp;
     int rc = 0;
 
     if (!o->no_plain)
-        rc = hub_server_listen(s, o->listen, &amqp, NULL);
+        rc = hub_server_listen(s, o->listen, &ports.amqp, NULL);
+    if (rc == 0 && ctx)
+        rc = hub_server_listen(s, o->listen, (port = &ports.amqps, &ports.amqps), ctx);
+    if (rc == 0 && o->has_admin)
+        rc = hub_server_admin(s, o->listen, (port = &ports.admin, &ports.admin));
     if (rc < 0) {
-        fprintf(stderr, "ehring-hub: listen on %s port %u: %s\n", o->listen, amqp, strerror(-rc));
+        fprintf(stderr, "ehring-hub: listen on %s port %u: %s\n", o->listen, *port, strerror(-rc));
         return rc;
     }
-    if (ctx)
-        rc = hub_server_listen(s, o->listen, &amqps, ctx);
-    if (rc < 0) {
-        fprintf(stderr, "ehring-hub: listen on %s port %u: %s\n", o->listen, amqps, strerror(-rc));
-        return rc;
-    }
-    return announce(b, o, state, o->no_plain ? 0 : amqp, ctx ? amqps : 0);
+    return announce(b, o, state, &ports);
 }
 
-static int announce(const struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, uint16_t amqp, uint16_t amqps)
+static int announce(const struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, const struct ports *ports)
 {
-    char ports[64] = "";
-    int rc = hub_state_write_strings(state, o, &b->policies.at[0], amqp, amqps);
+    char file[96], line[96] = "";
+    int rc = hub_state_write_strings(state, o, &b->policies.at[0], ports->amqp, ports->amqps);
 
     if (rc < 0)
         return rc;
-    if (amqp)
-        snprintf(ports, sizeof(ports), "amqp=%u\n", amqp);
-    if (amqps)
-        snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "amqps=%u\n", amqps);
-    if (o->ports_file && (rc = hub_state_write_file(o->ports_file, ports)) < 0) {
+    port_put(line, sizeof(line), "amqp", ports->amqp);
+    port_put(line, sizeof(line), "amqps", ports->amqps);
+    snprintf(file, sizeof(file), "%s", line);
+    port_put(file, sizeof(file), "admin", ports->admin);
+    for (char *at = file; (at = strchr(at, ' ')); at++)
+        *at = '\n';
+    if (o->ports_file && (rc = hub_state_write_file(o->ports_file, file)) < 0) {
         fprintf(stderr, "ehring-hub: ports file %s: %s\n", o->ports_file, strerror(-rc));
         return rc;
     }
-    printf("ready");
-    if (amqp)
-        printf(" amqp=%u", amqp);
-    if (amqps)
-        printf(" amqps=%u", amqps);
-    if (amqps && !o->cert)
-        printf(" ca=%s", state->cert.ca);
-    printf(" connection_string_file=%s\n", amqps ? state->connection_string : state->connection_string_plain);
+    printf("ready %s", line);
+    if (ports->amqps && !o->cert)
+        printf("ca=%s ", state->cert.ca);
+    printf("connection_string_file=%s", ports->amqps ? state->connection_string : state->connection_string_plain);
+    if (ports->admin)
+        printf(" admin=%u", ports->admin);
+    printf("\n");
     fflush(stdout);
     return 0;
+}
+
+static void port_put(char *text, size_t size, const char *name, uint16_t port)
+{
+    size_t len = strlen(text);
+
+    if (port)
+        snprintf(text + len, size - len, "%s=%u ", name, port);
 }
 
 static int loop(struct hub_server *s, struct hub_broker *b, const struct hub_options *o, const sigset_t *wait_mask)

@@ -7,43 +7,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] = "usage: ehring-hub [OPTION]...\n"
-                           "A local Azure Event Hub in one process: AMQP 1.0 with and without TLS, tokens, batches, partitions.\n"
-                           "\n"
-                           "  --listen ADDR             address to listen on (127.0.0.1)\n"
-                           "  --amqp-port PORT          port without TLS, 0: the kernel chooses (5672)\n"
-                           "  --amqps-port PORT         port with TLS, 0: the kernel chooses (5671)\n"
-                           "  --no-tls                  listen without TLS only\n"
-                           "  --no-plain                listen with TLS only\n"
-                           "  --ports-file FILE         write amqp=PORT and amqps=PORT there when listening\n"
-                           "  --cert FILE --key FILE    certificate chain and key in PEM (made at start, with an authority)\n"
-                           "  --name NAME               further name of the made certificate; may be repeated\n"
-                           "  --state-dir DIR           for ca.pem, server.pem, server.key, key, connection-string and\n"
-                           "                            connection-string-plain; what is there is used again (a new directory in $TMPDIR)\n"
-                           "  --hub NAME:PARTITIONS[:GROUP,...]\n"
-                           "                            a hub; may be repeated; the group $Default is always there (hub1:4)\n"
-                           "  --policy NAME             name of the shared access policy (RootManageSharedAccessKey)\n"
-                           "  --key-file FILE           its key as text (random, kept in the state directory)\n"
-                           "  --emulator                accept RootManageSharedAccessKey with the key SAS_KEY_VALUE too\n"
-                           "  --max-message-size BYTES  largest message a sender link takes (1048576)\n"
-                           "  --credit COUNT            deliveries a sender may have on the way, topped up at two thirds (300)\n"
-                           "  --store-bytes-max BYTES   memory for the events of one hub, the oldest are dropped; K, M, G (1G)\n"
-                           "  --store-file FILE         append every event to a file and load it again at the next start\n"
-                           "  --dump FILE               print a store file as JSON Lines and exit\n"
-                           "  --sink                    accept and count, look at no event, store nothing\n"
-                           "  --disposition-delay-ms MS answer each delivery this much later (0)\n"
-                           "  --idle-timeout-ms MS      announced idle timeout (240000)\n"
-                           "  --token-wait-ms MS        how long a connection may be without token (20000)\n"
-                           "  --fault SPEC              something goes wrong with every Nth delivery; may be repeated:\n"
-                           "                            reject:N[:CONDITION[:TEXT]]  throttle:N  release:N  modify:N\n"
-                           "                            silent-disposition:N  drop-after:N (stored, connection cut unanswered)\n"
-                           "                            detach-after:N[:CONDITION[:TEXT]]  token-refuse (every token)\n"
-                           "  --stats-file FILE         write counters as JSON at the end and on SIGUSR1\n"
-                           "  --verbose                 say on stderr what was refused, rejected or closed, and why\n"
-                           "  --help                    this text\n"
-                           "\n"
-                           "When it listens it prints one line: ready amqp=PORT amqps=PORT ca=FILE connection_string_file=FILE\n"
-                           "SIGTERM and SIGINT end it with a summary.\n";
+static const char help[] =
+    "usage: ehring-hub [OPTION]...\n"
+    "A local Azure Event Hub in one process: AMQP 1.0 with and without TLS, tokens, batches, partitions.\n"
+    "\n"
+    "  --listen ADDR             address to listen on (127.0.0.1)\n"
+    "  --amqp-port PORT          port without TLS, 0: the kernel chooses (5672)\n"
+    "  --amqps-port PORT         port with TLS, 0: the kernel chooses (5671)\n"
+    "  --no-tls                  listen without TLS only\n"
+    "  --no-plain                listen with TLS only\n"
+    "  --ports-file FILE         write amqp=PORT, amqps=PORT and admin=PORT there when listening\n"
+    "  --cert FILE --key FILE    certificate chain and key in PEM (made at start, with an authority)\n"
+    "  --name NAME               further name of the made certificate; may be repeated\n"
+    "  --state-dir DIR           for ca.pem, server.pem, server.key, key, connection-string and\n"
+    "                            connection-string-plain; what is there is used again (a new directory in $TMPDIR)\n"
+    "  --hub NAME:PARTITIONS[:GROUP,...]\n"
+    "                            a hub; may be repeated; the group $Default is always there (hub1:4)\n"
+    "  --policy NAME             name of the shared access policy (RootManageSharedAccessKey)\n"
+    "  --key-file FILE           its key as text (random, kept in the state directory)\n"
+    "  --emulator                accept RootManageSharedAccessKey with the key SAS_KEY_VALUE too\n"
+    "  --max-message-size BYTES  largest message a sender link takes (1048576)\n"
+    "  --credit COUNT            deliveries a sender may have on the way, topped up at two thirds (300, at most 1000000)\n"
+    "  --store-bytes-max BYTES   memory for the events of one hub, the oldest are dropped; K, M, G (1G)\n"
+    "  --store-file FILE         append every event to a file and load it again at the next start\n"
+    "  --dump FILE               print a store file as JSON Lines and exit\n"
+    "  --sink                    accept and count, look at no event, store nothing\n"
+    "  --disposition-delay-ms MS answer each delivery this much later (0)\n"
+    "  --idle-timeout-ms MS      announced idle timeout (240000)\n"
+    "  --token-wait-ms MS        how long a connection may be without token (20000)\n"
+    "  --fault TEXT              play a fault at the start, see ehring-hub(1); may be repeated. Some of them:\n"
+    "                            'reject next=5 condition=amqp:not-allowed text=\"no\"'  'reject body=poison'\n"
+    "                            'server-busy for=10s'  'late-dispositions delay=500ms'  'drop-after every=100'\n"
+    "                            short form of every=N: reject:N[:CONDITION[:TEXT]]  throttle:N  release:N  modify:N\n"
+    "                            silent-disposition:N  drop-after:N  detach-after:N[:CONDITION[:TEXT]]  token-refuse\n"
+    "  --scenario FILE           play the faults of a file in order, with waits between them, see ehring-hub(1)\n"
+    "  --admin-port PORT         serve health, counters and faults over HTTP, 0: the kernel chooses (no such port)\n"
+    "  --throttle-bytes-per-second BYTES, --throttle-events-per-second COUNT\n"
+    "                            answer server-busy beyond it, as the service does; K, M, G (no limit)\n"
+    "  --stats-file FILE         write counters as JSON at the end and on SIGUSR1\n"
+    "  --verbose                 say on stderr what was refused, rejected or closed, and why\n"
+    "  --help                    this text\n"
+    "\n"
+    "When it listens it prints one line: ready amqp=PORT amqps=PORT ca=FILE connection_string_file=FILE admin=PORT\n"
+    "SIGTERM and SIGINT end it with a summary.\n";
+
+enum { CREDIT_MAX = 1000000 };
 
 enum kind { TEXT, FLAG, PORT, BYTES, COUNT, MS, REPEAT };
 
@@ -86,6 +94,10 @@ enum hub_options_result hub_options_read(struct hub_options *o, int argc, char *
         {"idle-timeout-ms", MS, &o->idle_timeout_ms, NULL},
         {"token-wait-ms", MS, &o->token_wait_ms, NULL},
         {"fault", REPEAT, &o->fault_count, o->faults},
+        {"scenario", TEXT, &o->scenario, NULL},
+        {"admin-port", PORT, &o->admin_port, NULL},
+        {"throttle-bytes-per-second", BYTES, &o->throttle_bytes, NULL},
+        {"throttle-events-per-second", BYTES, &o->throttle_events, NULL},
         {"verbose", FLAG, &o->verbose, NULL},
         {"stats-file", TEXT, &o->stats_file, NULL},
     };
@@ -109,6 +121,7 @@ enum hub_options_result hub_options_read(struct hub_options *o, int argc, char *
             fprintf(stderr, "ehring-hub: --%s: bad value '%s'\n", rows[i].name, optarg);
             return HUB_OPTIONS_BAD;
         }
+        o->has_admin |= rows[i].to == &o->admin_port;
     }
     if (optind < argc || !o->cert != !o->key || (o->no_tls && o->no_plain)) {
         fprintf(stderr, "ehring-hub: %s\n",
@@ -143,7 +156,7 @@ static int row_set(const struct row *row, const char *value)
             return -EINVAL;
         return *(uint64_t *)row->to > 0 ? 0 : -EINVAL;
     case COUNT:
-        if (number_read(value, 100000, &number) < 0 || number == 0)
+        if (number_read(value, CREDIT_MAX, &number) < 0 || number == 0)
             return -EINVAL;
         *(uint32_t *)row->to = (uint32_t)number;
         return 0;

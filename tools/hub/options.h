@@ -10,12 +10,13 @@ enum { HUB_REPEAT_MAX = 64 };
 
 struct hub_options {
     const char *listen;
-    uint16_t amqp_port, amqps_port;
-    bool no_tls, no_plain, sink, emulator, verbose;
-    const char *cert, *key, *state_dir, *policy, *key_file, *ports_file, *store_file, *stats_file, *dump;
+    uint16_t amqp_port, amqps_port, admin_port;
+    bool has_admin, no_tls, no_plain, sink, emulator, verbose;
+    const char *cert, *key, *state_dir, *policy, *key_file, *ports_file, *store_file, *stats_file, *dump, *scenario;
     const char *names[HUB_REPEAT_MAX], *hubs[HUB_REPEAT_MAX], *faults[HUB_REPEAT_MAX];
     unsigned name_count, hub_count, fault_count;
     uint64_t message_bytes_max, store_bytes_max;
+    uint64_t throttle_bytes, throttle_events; /* per second; 0: no limit */
     uint32_t credit;
     int64_t disposition_delay_ms, idle_timeout_ms, token_wait_ms;
 };

@@ -50,7 +50,8 @@ void hub_outgoing_flow(struct hub_link *l)
                          .link_credit = l->credit,
                          .drain = l->drain};
 
-    hub_put_flow(&s->conn->out, s->channel, &f);
+    if (!s->ending && s->conn->state == HUB_CONN_OPEN)
+        hub_put_flow(&s->conn->out, s->channel, &f);
 }
 
 void hub_outgoing_drain(struct hub_link *l)

@@ -27,6 +27,7 @@ struct answer {
     struct hub_buf body;
 };
 
+static const struct hub_fault *fault_of(const struct hub_link *from);
 static int request_read(struct request *r, const uint8_t *bytes, size_t len);
 static void property_text(const struct hub_value *map, const char *key, char *text, size_t size);
 static void put_token(const struct request *r, struct answer *a);
@@ -43,18 +44,23 @@ static struct hub_link *reply_link(const struct hub_link *from, const char *repl
 void hub_request_answer(struct hub_link *from, const uint8_t *bytes, size_t len)
 {
     struct request r = {.conn = from->session->conn, .token = hub_alloc(1, HUB_TOKEN_MAX)};
+    const struct hub_fault *fault = fault_of(from);
     struct answer a = {.status = 0};
 
     if (request_read(&r, bytes, len) < 0)
         refuse(&a, 400, "amqp:decode-error", "The request is not a message with message-id and application properties.");
+    else if (fault)
+        refuse(&a, (int32_t)fault->status, fault->error.condition, fault->error.text);
     else if (from->node == HUB_NODE_CBS)
         put_token(&r, &a);
     else
         management(&r, &a);
+    if (a.status >= 300)
+        *(from->node == HUB_NODE_CBS ? &r.conn->broker->tokens_refused : &r.conn->broker->requests_failed) += 1;
     if (r.conn->broker->verbose && a.error.condition[0])
         fprintf(stderr, "ehring-hub: connection=%llu %s refused status=%d condition=%s text=\"%s\"\n", (unsigned long long)r.conn->id,
                 from->node == HUB_NODE_CBS ? "put-token" : "read", a.status, a.error.condition, a.error.text);
-    if (r.id.len > 0)
+    if (r.id.len > 0 && !(fault && fault->unanswered))
         answer_send(from, &r, &a);
     hub_buf_free(&a.body);
     free(r.token);
@@ -70,6 +76,14 @@ void hub_request_pump(struct hub_link *l)
         l->reply_count--;
         hub_outgoing_start(l);
     }
+}
+
+static const struct hub_fault *fault_of(const struct hub_link *from)
+{
+    struct hub_broker *b = from->session->conn->broker;
+    enum hub_fault_kind kind = from->node == HUB_NODE_CBS ? HUB_FAULT_FAIL_CBS : HUB_FAULT_FAIL_MANAGEMENT;
+
+    return hub_faults_request(&b->faults, kind, from->path, b->now_mono_ms);
 }
 
 static int request_read(struct request *r, const uint8_t *bytes, size_t len)
@@ -140,6 +154,7 @@ static void put_token(const struct request *r, struct answer *a)
         return;
     }
     a->status = 202;
+    r->conn->broker->tokens_accepted++;
     hub_error_set(&a->error, "", "Accepted");
 }
 
@@ -149,9 +164,7 @@ static void token_verify(const struct request *r, const struct hub_address *name
     struct hub_broker *b = r->conn->broker;
     struct hub_claim claim;
 
-    if (hub_faults_refuse_tokens(&b->faults)) {
-        refuse(a, 401, "com.microsoft:auth-failed", "InvalidSignature: The hub was told to refuse every token.");
-    } else if (hub_sas_verify(&b->policies, r->token, b->now_ms / 1000, &claim, &a->error) < 0) {
+    if (hub_sas_verify(&b->policies, r->token, b->now_ms / 1000, &claim, &a->error) < 0) {
         a->status = strcmp(a->error.condition, "com.microsoft:auth-failed") == 0 ? 401 : 400;
     } else if (!hub_path_covers(claim.resource.path, name->path) || strcasecmp(claim.resource.host, name->host) != 0) {
         refuse(a, 401, "com.microsoft:auth-failed",
@@ -159,8 +172,6 @@ static void token_verify(const struct request *r, const struct hub_address *name
     } else if (hub_claim_add(r->conn, name->path, claim.expiry_s) < 0) {
         refuse(a, 403, "amqp:resource-limit-exceeded", "The connection has put too many tokens.");
     }
-    if (a->status != 0)
-        b->tokens_refused++;
 }
 
 static void management(const struct request *r, struct answer *a)

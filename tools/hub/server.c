@@ -1,12 +1,13 @@
 /* The event loop: listens, accepts, and turns all connections over in one thread. */
 #include "server.h"
 
+#include "admin.h"
 #include "conn.h"
+#include "listener.h"
+#include "scenario.h"
 #include "settle.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LISTENERS_MAX = 2, CONNECTIONS_MAX = 1000, DESCRIPTORS_OTHER = 32, EVENTS_MAX = 64, TICK_MS = 200, PUMPS_TURN = 8 };
+enum { CONNECTIONS_MAX = 1000, DESCRIPTORS_OTHER = 32, EVENTS_MAX = 64, TICK_MS = 200, PUMPS_TURN = 8 };
 
-/* What an epoll event points to. */
+/* What an epoll event of a connection points to. */
 struct peer {
-    struct hub_conn *conn; /* NULL: a listener */
+    struct hub_conn *conn;
     int fd;
-    SSL_CTX *ctx;
-    uint32_t events; /* asked for */
+    uint32_t events; /* asked for; 0: epoll does not have it */
     bool again;      /* may have input that epoll does not know of */
     struct peer *next;
 };
@@ -32,18 +32,22 @@ struct hub_server {
     struct hub_broker *broker;
     const struct hub_limits *limits;
     int epoll_fd;
-    struct peer listeners[LISTENERS_MAX];
-    unsigned listener_count, conn_count, conn_count_max;
+    struct hub_listeners listeners;
+    struct hub_admin *admin; /* NULL: none */
+    bool admin_came;         /* what it did shows in the next turn, which is due at once */
+    bool is_reopening;       /* a listener */
+    unsigned conn_count, conn_count_max;
     struct peer *peers;
     int64_t next_tick_ms;
 };
 
 static unsigned connections_max(void);
-static int socket_listen(const char *address, uint16_t *port);
 static int wait_ms(const struct hub_server *s);
+static int64_t earlier(int64_t a, int64_t b);
 static void clocks_read(struct hub_broker *b);
-static void accept_all(struct hub_server *s, struct peer *listener);
-static void peer_turn(struct peer *p);
+static void accept_all(struct hub_server *s, const struct hub_listener *listener);
+static void admin_turn(struct hub_server *s);
+static void peer_turn(const struct hub_server *s, struct peer *p);
 static void peer_serve(struct peer *p);
 static int flush_all(struct hub_server *s);
 static int file_flush(struct hub_broker *b);
@@ -64,25 +68,26 @@ struct hub_server *hub_server_open(struct hub_broker *b, const struct hub_limits
         free(s);
         return NULL;
     }
+    s->listeners.epoll_fd = s->epoll_fd;
+    b->listeners = &s->listeners;
     clocks_read(b);
     return s;
 }
 
 int hub_server_listen(struct hub_server *s, const char *address, uint16_t *port, SSL_CTX *ctx)
 {
-    struct peer *p = &s->listeners[s->listener_count];
-    int fd = socket_listen(address, port);
-    struct epoll_event e = {.events = EPOLLIN, .data.ptr = p};
+    return hub_listeners_add(&s->listeners, address, port, ctx);
+}
 
-    if (fd < 0)
-        return fd;
-    *p = (struct peer){.fd = fd, .ctx = ctx};
-    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0) {
-        close(fd);
-        return -errno;
-    }
-    s->listener_count++;
-    return 0;
+int hub_server_admin(struct hub_server *s, const char *address, uint16_t *port)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    int rc = hub_admin_open(&s->admin, s->broker, address, port);
+
+    if (rc < 0)
+        return rc;
+    e.data.ptr = s->admin;
+    return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, hub_admin_fd(s->admin), &e) < 0 ? -errno : 0;
 }
 
 int hub_server_turn(struct hub_server *s, const sigset_t *wait_mask)
@@ -94,27 +99,34 @@ int hub_server_turn(struct hub_server *s, const sigset_t *wait_mask)
         return -errno;
     clocks_read(s->broker);
     for (int i = 0; i < n; i++) {
-        struct peer *p = events[i].data.ptr;
-        if (!p->conn)
-            accept_all(s, p);
-        else
-            peer_turn(p);
+        void *of = events[i].data.ptr;
+        if (hub_listeners_has(&s->listeners, of))
+            accept_all(s, of);
+        else if (of != s->admin)
+            peer_turn(s, of);
     }
     for (struct peer *p = s->peers; p; p = p->next) {
         if (p->again)
-            peer_turn(p);
+            peer_turn(s, p);
     }
-    return flush_all(s);
+    if (s->broker->scenario)
+        hub_scenario_step(s->broker->scenario, s->broker);
+    s->is_reopening = !hub_listeners_set(&s->listeners, !hub_broker_fault(s->broker, HUB_FAULT_REFUSE_CONNECTIONS));
+    n = flush_all(s);
+    if (s->admin)
+        admin_turn(s);
+    return n;
 }
 
 void hub_server_close(struct hub_server *s)
 {
     if (!s)
         return;
+    hub_admin_close(s->admin);
     while (s->peers)
         peer_free(s, s->peers);
-    for (unsigned i = 0; i < s->listener_count; i++)
-        close(s->listeners[i].fd);
+    hub_listeners_set(&s->listeners, false);
+    s->broker->listeners = NULL;
     close(s->epoll_fd);
     free(s);
 }
@@ -134,46 +146,34 @@ static unsigned connections_max(void)
     return r.rlim_cur - DESCRIPTORS_OTHER < CONNECTIONS_MAX ? (unsigned)(r.rlim_cur - DESCRIPTORS_OTHER) : CONNECTIONS_MAX;
 }
 
-static int socket_listen(const char *address, uint16_t *port)
-{
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(*port)};
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(*port)};
-    bool is_six = inet_pton(AF_INET6, address, &six.sin6_addr) == 1;
-    struct sockaddr_storage bound;
-    socklen_t bound_len = sizeof(bound);
-    int one = 1;
-
-    if (!is_six && inet_pton(AF_INET, strcmp(address, "localhost") == 0 ? "127.0.0.1" : address, &four.sin_addr) != 1)
-        return -EADDRNOTAVAIL;
-    int fd = socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    const struct sockaddr *sa = is_six ? (const struct sockaddr *)&six : (const struct sockaddr *)&four;
-    if (bind(fd, sa, is_six ? sizeof(six) : sizeof(four)) < 0 || listen(fd, SOMAXCONN) < 0 ||
-        getsockname(fd, (struct sockaddr *)&bound, &bound_len) < 0) {
-        int rc = -errno;
-        close(fd);
-        return rc;
-    }
-    *port = ntohs(is_six ? ((struct sockaddr_in6 *)&bound)->sin6_port : ((struct sockaddr_in *)&bound)->sin_port);
-    return fd;
-}
-
 static int wait_ms(const struct hub_server *s)
 {
-    int64_t next = s->conn_count > 0 ? s->next_tick_ms : INT64_MAX, now = s->broker->now_mono_ms;
+    int64_t now = s->broker->now_mono_ms, next = s->conn_count > 0 ? s->next_tick_ms : INT64_MAX;
+    bool is_stopped = hub_broker_fault(s->broker, HUB_FAULT_STOP_READING);
+    int admin_ms = s->admin ? hub_admin_wait_ms(s->admin) : -1;
 
+    if (s->admin_came)
+        return 0;
+    if (admin_ms >= 0)
+        next = earlier(next, now + admin_ms);
+    if (s->is_reopening)
+        next = earlier(next, now + TICK_MS);
+    next = earlier(next, hub_faults_end_ms(&s->broker->faults, now));
+    if (s->broker->scenario)
+        next = earlier(next, hub_scenario_next_ms(s->broker->scenario));
     for (const struct peer *p = s->peers; p; p = p->next) {
-        int64_t due = hub_settle_next_ms(p->conn);
-        if (p->again && !hub_conn_is_full(p->conn))
+        if (p->again && !is_stopped && !hub_conn_is_full(p->conn))
             return 0;
-        if (due < next)
-            next = due;
+        next = earlier(next, hub_settle_next_ms(p->conn));
     }
     if (next == INT64_MAX)
         return -1;
     return next <= now ? 0 : next - now > TICK_MS ? TICK_MS : (int)(next - now);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static void clocks_read(struct hub_broker *b)
@@ -187,7 +187,7 @@ static void clocks_read(struct hub_broker *b)
 }
 
 /* Beyond the limit a connection is taken and closed: left in the queue it would wake the loop for ever. */
-static void accept_all(struct hub_server *s, struct peer *listener)
+static void accept_all(struct hub_server *s, const struct hub_listener *listener)
 {
     int fd;
 
@@ -209,10 +209,22 @@ static void accept_all(struct hub_server *s, struct peer *listener)
     }
 }
 
-/* An error or hang-up shows when it is read. */
-static void peer_turn(struct peer *p)
+/* Last in the turn: what it tells is in the store file, and what it plays is carried out before the loop waits. */
+static void admin_turn(struct hub_server *s)
 {
-    p->again = hub_conn_read(p->conn) || (p->conn->state == HUB_CONN_OPEN && hub_conn_is_full(p->conn));
+    uint64_t played = s->broker->faults_played;
+
+    hub_admin_turn(s->admin);
+    s->admin_came = s->broker->faults_played != played;
+}
+
+/* An error or hang-up shows when it is read. What is not read now is read when reading is no longer stopped, whatever epoll knows. */
+static void peer_turn(const struct hub_server *s, struct peer *p)
+{
+    if (hub_broker_fault(s->broker, HUB_FAULT_STOP_READING))
+        p->again = true;
+    else
+        p->again = hub_conn_read(p->conn) || (p->conn->state == HUB_CONN_OPEN && hub_conn_is_full(p->conn));
 }
 
 /* What was written makes room for more events; after some of them the other connections have their turn. */
@@ -283,13 +295,15 @@ static void peer_free(struct hub_server *s, struct peer *p)
     s->conn_count--;
 }
 
+/* One that is not to be read and has nothing to write is taken out: its hang-up would wake the loop for ever. */
 static void peer_watch(struct hub_server *s, struct peer *p)
 {
-    bool full = hub_conn_is_full(p->conn);
-    uint32_t events =
-        (uint32_t)(full && p->conn->state == HUB_CONN_OPEN ? 0 : EPOLLIN) | (uint32_t)(hub_conn_wants_write(p->conn) ? EPOLLOUT : 0);
+    bool full = hub_conn_is_full(p->conn) && p->conn->state == HUB_CONN_OPEN;
+    bool reads = !full && !hub_broker_fault(s->broker, HUB_FAULT_STOP_READING);
+    uint32_t events = (uint32_t)(reads ? EPOLLIN : 0) | (uint32_t)(hub_conn_wants_write(p->conn) ? EPOLLOUT : 0);
     struct epoll_event e = {.events = events, .data.ptr = p};
+    int op = events == 0 ? EPOLL_CTL_DEL : p->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 
-    if (events != p->events && epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, p->fd, &e) == 0)
+    if (events != p->events && epoll_ctl(s->epoll_fd, op, p->fd, &e) == 0)
         p->events = events;
 }

@@ -15,6 +15,9 @@ struct hub_server *hub_server_open(struct hub_broker *b, const struct hub_limits
  * errno. */
 int hub_server_listen(struct hub_server *s, const char *address, uint16_t *port, SSL_CTX *ctx);
 
+/* Opens the admin port. Port 0: the kernel chooses; stores the one in use. 0 or a negative errno. */
+int hub_server_admin(struct hub_server *s, const char *address, uint16_t *port);
+
 /* Waits for something to do and does it. `wait_mask` lets signals in while it waits. 0, or a negative errno: it cannot go on. */
 int hub_server_turn(struct hub_server *s, const sigset_t *wait_mask);
 

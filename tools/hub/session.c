@@ -42,6 +42,8 @@ int hub_session_begin(struct hub_conn *c, uint16_t channel, const struct hub_fie
 int hub_session_frame(struct hub_session *s, uint64_t code, const struct hub_fields *f, struct hub_in payload, enum hub_after *after,
                       struct hub_error *why)
 {
+    if (s->ending && code != HUB_END)
+        return 0;
     switch (code) {
     case HUB_ATTACH:
         return hub_link_attach(s, f, why);
@@ -60,6 +62,15 @@ int hub_session_frame(struct hub_session *s, uint64_t code, const struct hub_fie
     default:
         return hub_error_set(why, "amqp:not-implemented", "performative 0x%llx is not one of a session", (unsigned long long)code);
     }
+}
+
+void hub_session_fail(struct hub_session *s, const struct hub_error *error)
+{
+    if (s->ending || s->conn->state != HUB_CONN_OPEN)
+        return;
+    hub_settle_flush(s->conn);
+    hub_put_end(&s->conn->out, s->channel, error);
+    s->ending = true;
 }
 
 void hub_session_pump(struct hub_session *s)
@@ -166,5 +177,6 @@ static void flow_send(struct hub_session *s)
                          .next_outgoing_id = s->next_outgoing_id,
                          .outgoing_window = HUB_WINDOW};
 
-    hub_put_flow(&s->conn->out, s->channel, &f);
+    if (!s->ending && s->conn->state == HUB_CONN_OPEN)
+        hub_put_flow(&s->conn->out, s->channel, &f);
 }

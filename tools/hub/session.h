@@ -12,6 +12,9 @@ int hub_session_begin(struct hub_conn *c, uint16_t channel, const struct hub_fie
 int hub_session_frame(struct hub_session *s, uint64_t code, const struct hub_fields *f, struct hub_in payload, enum hub_after *after,
                       struct hub_error *why);
 
+/* Ends the session with an error: the peer's end is due, all else it still sends is passed over. Safe to repeat. */
+void hub_session_fail(struct hub_session *s, const struct hub_error *error);
+
 /* Sends what waits on its links. */
 void hub_session_pump(struct hub_session *s);
 

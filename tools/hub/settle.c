@@ -3,14 +3,15 @@
 
 #include <string.h>
 
-/* In front of each frame in conn->delayed. */
+/* In front of each frame in conn->delayed. The delay may change while it waits, so it is not part of it. */
 struct delayed {
-    int64_t due_ms;
+    int64_t put_ms;
     uint64_t session_id;
     uint32_t len;
     uint16_t channel;
 };
 
+static int64_t delay_ms(const struct hub_conn *c);
 static void accepted_put(struct hub_session *s);
 static void put(struct hub_session *s, const struct hub_disposition *d);
 static void put_delayed(struct hub_session *s, const struct hub_disposition *d);
@@ -26,10 +27,10 @@ void hub_settle_accept(struct hub_session *s, uint32_t delivery_id)
     s->accepted_first = s->accepted_last = delivery_id;
 }
 
-void hub_settle(struct hub_session *s, uint32_t delivery_id, enum hub_outcome outcome, const struct hub_error *error)
+void hub_settle(struct hub_session *s, const struct hub_disposition *d)
 {
     accepted_put(s);
-    put(s, &(struct hub_disposition){.receiver = true, .first = delivery_id, .last = delivery_id, .outcome = outcome, .error = error});
+    put(s, d);
 }
 
 void hub_settle_flush(struct hub_conn *c)
@@ -46,7 +47,7 @@ void hub_settle_due(struct hub_conn *c)
 
     while (hub_buf_used(&c->delayed) > 0) {
         memcpy(&d, c->delayed.data + c->delayed.head, sizeof(d));
-        if (d.due_ms > c->broker->now_mono_ms)
+        if (d.put_ms + delay_ms(c) > c->broker->now_mono_ms)
             return;
         struct hub_session *s = c->sessions[d.channel];
         if (s && s->id == d.session_id && !s->ending)
@@ -62,7 +63,14 @@ int64_t hub_settle_next_ms(const struct hub_conn *c)
     if (hub_buf_used(&c->delayed) == 0)
         return INT64_MAX;
     memcpy(&d, c->delayed.data + c->delayed.head, sizeof(d));
-    return d.due_ms;
+    return d.put_ms + delay_ms(c);
+}
+
+static int64_t delay_ms(const struct hub_conn *c)
+{
+    const struct hub_fault *f = hub_broker_fault(c->broker, HUB_FAULT_LATE);
+
+    return f ? f->time_ms : c->limits->disposition_delay_ms;
 }
 
 static void accepted_put(struct hub_session *s)
@@ -78,7 +86,7 @@ static void put(struct hub_session *s, const struct hub_disposition *d)
 {
     if (s->ending)
         return;
-    if (s->conn->limits->disposition_delay_ms > 0)
+    if (delay_ms(s->conn) > 0 || hub_buf_used(&s->conn->delayed) > 0)
         put_delayed(s, d);
     else
         hub_put_disposition(&s->conn->out, s->channel, d);
@@ -87,8 +95,7 @@ static void put(struct hub_session *s, const struct hub_disposition *d)
 static void put_delayed(struct hub_session *s, const struct hub_disposition *d)
 {
     struct hub_buf *b = &s->conn->delayed;
-    struct delayed head = {
-        .due_ms = s->conn->broker->now_mono_ms + s->conn->limits->disposition_delay_ms, .session_id = s->id, .channel = s->channel};
+    struct delayed head = {.put_ms = s->conn->broker->now_mono_ms, .session_id = s->id, .channel = s->channel};
 
     hub_buf_pack(b);
     size_t place = b->len;

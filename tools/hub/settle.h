@@ -7,8 +7,8 @@
 /* Notes an accepted delivery; told with its neighbours by hub_settle_flush. */
 void hub_settle_accept(struct hub_session *s, uint32_t delivery_id);
 
-/* Tells another outcome, after what was noted before it. `error` for rejected, else NULL. */
-void hub_settle(struct hub_session *s, uint32_t delivery_id, enum hub_outcome outcome, const struct hub_error *error);
+/* Tells another outcome than accepted, after what was noted before it. */
+void hub_settle(struct hub_session *s, const struct hub_disposition *d);
 
 /* Tells what was noted on all sessions. Call at the end of every read. */
 void hub_settle_flush(struct hub_conn *c);

@@ -55,7 +55,7 @@ void hub_sock_close(struct hub_sock *s)
 {
     if (s->ssl) {
         ERR_clear_error();
-        if (SSL_is_init_finished(s->ssl))
+        if (SSL_is_init_finished(s->ssl) && !s->cut)
             SSL_shutdown(s->ssl);
         SSL_free(s->ssl);
     }

@@ -12,6 +12,7 @@ struct hub_sock {
     int fd;
     SSL *ssl;         /* NULL: plain */
     bool wants_write; /* TLS cannot go on before the socket takes bytes */
+    bool cut;         /* to be closed without a word */
 };
 
 /* Takes over an accepted descriptor; TLS when ctx is not NULL. 0 or a negative errno (the descriptor is then closed). */
@@ -21,7 +22,7 @@ int hub_sock_open(struct hub_sock *s, int fd, SSL_CTX *ctx);
 ssize_t hub_sock_read(struct hub_sock *s, void *to, size_t len);
 ssize_t hub_sock_write(struct hub_sock *s, const void *from, size_t len);
 
-/* Says goodbye in TLS and closes. */
+/* Closes; in TLS says goodbye first, unless it was cut. */
 void hub_sock_close(struct hub_sock *s);
 
 #endif

@@ -1,6 +1,8 @@
 /* What a hub took, as text for people and as JSON. */
 #include "stats.h"
 
+#include "engine.h"
+#include "scenario.h"
 #include "state.h"
 
 #include <cjson/cJSON.h>
@@ -8,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static void totals_json(cJSON *to, const struct hub_broker *b);
+static void open_json(cJSON *to, const struct hub_broker *b);
 static void counts_add(struct hub_counts *sum, const struct hub_counts *c);
 static void counts_print(FILE *to, const char *hub, const char *partition, const struct hub_counts *c);
 static void counts_json(cJSON *to, const struct hub_counts *c);
@@ -26,26 +30,79 @@ void hub_stats_print(const struct hub_broker *b, FILE *to)
         }
         counts_print(to, e->name, "all", &sum);
     }
-    fprintf(to, "total connections=%llu rejected=%llu released=%llu tokens_refused=%llu\n", (unsigned long long)b->connections,
-            (unsigned long long)b->rejected, (unsigned long long)b->released, (unsigned long long)b->tokens_refused);
+    fprintf(to, "total connections=%llu rejected=%llu released=%llu modified=%llu tokens_refused=%llu\n",
+            (unsigned long long)b->connections, (unsigned long long)b->rejected, (unsigned long long)b->released,
+            (unsigned long long)b->modified, (unsigned long long)b->tokens_refused);
     fflush(to);
 }
 
-int hub_stats_write(const struct hub_broker *b, const char *path)
+char *hub_stats_json(const struct hub_broker *b)
 {
     cJSON *root = cJSON_CreateObject(), *hubs = cJSON_AddArrayToObject(root, "hubs");
 
     for (unsigned i = 0; i < b->entity_count; i++)
         cJSON_AddItemToArray(hubs, entity_json(b->entities[i]));
-    cJSON_AddNumberToObject(root, "connections", (double)b->connections);
-    cJSON_AddNumberToObject(root, "rejected", (double)b->rejected);
-    cJSON_AddNumberToObject(root, "released", (double)b->released);
-    cJSON_AddNumberToObject(root, "tokens_refused", (double)b->tokens_refused);
+    totals_json(root, b);
+    open_json(root, b);
+    if (b->scenario) {
+        cJSON_AddNumberToObject(root, "scenario_steps", hub_scenario_steps(b->scenario));
+        cJSON_AddNumberToObject(root, "scenario_steps_done", hub_scenario_done(b->scenario));
+    }
     char *text = cJSON_Print(root);
-    int rc = text ? hub_state_write_file(path, text) : -ENOMEM;
-    free(text);
     cJSON_Delete(root);
+    return text;
+}
+
+int hub_stats_write(const struct hub_broker *b, const char *path)
+{
+    char *text = hub_stats_json(b);
+    int rc = text ? hub_state_write_file(path, text) : -ENOMEM;
+
+    free(text);
     return rc;
+}
+
+static void totals_json(cJSON *to, const struct hub_broker *b)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"events", b->events},
+        {"connections", b->connections},
+        {"connections_cut", b->connections_cut},
+        {"links_refused", b->links_refused},
+        {"links_detached", b->links_detached},
+        {"deliveries", b->deliveries},
+        {"rejected", b->rejected},
+        {"throttled", b->throttled},
+        {"released", b->released},
+        {"modified", b->modified},
+        {"unanswered", b->unanswered},
+        {"tokens_accepted", b->tokens_accepted},
+        {"tokens_refused", b->tokens_refused},
+        {"requests_failed", b->requests_failed},
+        {"faults_played", b->faults_played},
+    };
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        cJSON_AddNumberToObject(to, rows[i].name, (double)rows[i].value);
+}
+
+/* What there is at this moment. */
+static void open_json(cJSON *to, const struct hub_broker *b)
+{
+    unsigned connections = 0, links = 0, faults = 0;
+
+    for (const struct hub_conn *c = b->conns; c; c = c->next) {
+        connections += c->state != HUB_CONN_DEAD;
+        links += c->state == HUB_CONN_OPEN ? c->link_count : 0;
+    }
+    for (unsigned i = 0; i < b->faults.count; i++)
+        faults += hub_fault_stands(b->faults.at[i], b->now_mono_ms);
+    cJSON_AddNumberToObject(to, "connections_open", connections);
+    cJSON_AddNumberToObject(to, "links_open", links);
+    cJSON_AddNumberToObject(to, "faults_standing", faults);
 }
 
 static void counts_add(struct hub_counts *sum, const struct hub_counts *c)

@@ -9,7 +9,10 @@
 /* Prints a line per hub and partition. */
 void hub_stats_print(const struct hub_broker *b, FILE *to);
 
-/* Writes the same as JSON into a file that appears whole. 0 or a negative errno. */
+/* The same and more as JSON; the caller frees it. NULL: no memory. */
+char *hub_stats_json(const struct hub_broker *b);
+
+/* Writes the JSON into a file that appears whole. 0 or a negative errno. */
 int hub_stats_write(const struct hub_broker *b, const char *path);
 
 #endif
