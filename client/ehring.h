@@ -98,6 +98,12 @@ enum ehring_refused {
 };
 #define EHRING_REFUSED_SLOTS 16u
 
+/* The reasons under which the ring counts committed events that the shipper gave up. */
+enum ehring_abandoned {
+    EHRING_ABANDONED_REBOOT = 0, /* not on the disk when the machine stopped: seen by tools only, the producer is gone */
+};
+#define EHRING_ABANDONED_SLOTS 8u
+
 /* ---- open and close ---- */
 
 struct ehring; /* one ring, one producer thread */
@@ -250,14 +256,15 @@ struct ehring_stats {              /* since open; events unless named otherwise 
     uint64_t sent_events;          /* committed = accepted + dead-lettered + abandoned + pending */
     uint64_t accepted_events;      /* the service has them */
     uint64_t dead_lettered_events; /* the shipper has put them into its dead-letter file */
-    uint64_t abandoned_events;     /* given up by the shipper, by its configuration */
+    uint64_t abandoned_events;     /* given up by the shipper: the sum of `abandoned` */
     uint64_t pending_events;
-    uint64_t pending_bytes;                 /* of the ring, heads and padding included */
-    uint64_t dropped_events;                /* never committed: EHRING_FULL_DROP */
-    uint64_t refused_events;                /* never committed: the sum of `refused` without the dropped */
-    uint64_t refused[EHRING_REFUSED_SLOTS]; /* by enum ehring_refused */
-    uint64_t wait_count;                    /* waits for room */
-    uint64_t wakeup_count;                  /* times a sleeping shipper was woken */
+    uint64_t pending_bytes;                     /* of the ring, heads and padding included */
+    uint64_t dropped_events;                    /* never committed: EHRING_FULL_DROP */
+    uint64_t refused_events;                    /* never committed: the sum of `refused` without the dropped */
+    uint64_t refused[EHRING_REFUSED_SLOTS];     /* by enum ehring_refused */
+    uint64_t abandoned[EHRING_ABANDONED_SLOTS]; /* by enum ehring_abandoned */
+    uint64_t wait_count;                        /* waits for room */
+    uint64_t wakeup_count;                      /* times a sleeping shipper was woken */
     uint64_t capacity_bytes;
     uint64_t event_bytes_max; /* the stream's limit that is in force now */
     uint64_t reserved[8];
@@ -269,6 +276,8 @@ EHRING_API int ehring_read_stats(const struct ehring *ring, struct ehring_stats 
 
 /* "full", "key_too_long", …: the name that tools show for a reason, or NULL. Any thread. Static. */
 EHRING_API const char *ehring_refused_name(unsigned reason);
+/* The same for enum ehring_abandoned. */
+EHRING_API const char *ehring_abandoned_name(unsigned reason);
 
 /* What names an event for ever: the ring's uuid, and the byte position of its record in the ring. */
 struct ehring_identity {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ehring_internal.h"
+#include "ringbuf/ring_dropped.h"
 #include "ringbuf/ring_refused.h"
 
 static_assert((int)EHRING_REFUSED_FULL == RING_REFUSED_FULL, "slots");
@@ -18,6 +19,8 @@ static_assert((int)EHRING_REFUSED_TEXT_NOT_UTF8 == RING_REFUSED_TEXT_NOT_UTF8, "
 static_assert((int)EHRING_REFUSED_META_TOO_LARGE == RING_REFUSED_META_TOO_LARGE, "slots");
 static_assert((int)EHRING_REFUSED_INVALID == RING_REFUSED_INVALID, "slots");
 static_assert(EHRING_REFUSED_SLOTS == RING_REFUSED_REASONS, "slots");
+static_assert((int)EHRING_ABANDONED_REBOOT == RING_DROPPED_REBOOT, "slots");
+static_assert(EHRING_ABANDONED_SLOTS == RING_DROPPED_REASONS, "slots");
 
 static const struct {
     int code;
@@ -79,6 +82,11 @@ uint32_t error_reason(int code)
 const char *ehring_refused_name(unsigned reason)
 {
     return ring_refused_name(reason);
+}
+
+const char *ehring_abandoned_name(unsigned reason)
+{
+    return ring_dropped_name(reason);
 }
 
 const char *ehring_version(void)

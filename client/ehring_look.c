@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ehring_internal.h"
+#include "ringbuf/ring_dropped.h"
 
 int ehring_flush(struct ehring *ring, int timeout_ms, uint64_t *left_bytes)
 {
@@ -31,8 +32,9 @@ int ehring_read_stats(const struct ehring *ring, struct ehring_stats *stats)
     stats->sent_events = raw.committed_events;
     stats->accepted_events = raw.accepted_events;
     stats->dead_lettered_events = raw.dead_lettered_events;
-    stats->abandoned_events = raw.dropped_events;
-    settled = raw.accepted_events + raw.dead_lettered_events + raw.dropped_events;
+    memcpy(stats->abandoned, raw.dropped, sizeof(stats->abandoned));
+    stats->abandoned_events = ring_dropped_sum(raw.dropped);
+    settled = raw.accepted_events + raw.dead_lettered_events + stats->abandoned_events;
     stats->pending_events = settled < raw.committed_events ? raw.committed_events - settled : 0;
     stats->pending_bytes = raw.write_pos - raw.gate_pos;
     for (uint32_t i = 0; i < RING_REFUSED_REASONS; i++) {

@@ -103,7 +103,7 @@ struct ring_writer_stats {
     uint64_t committed_events;
     uint64_t accepted_events;
     uint64_t dead_lettered_events;
-    uint64_t dropped_events; /* by the shipper, after commit */
+    uint64_t dropped[RING_DROPPED_REASONS]; /* by the shipper, after commit */
     uint64_t write_pos;
     uint64_t gate_pos;
     uint64_t refused[RING_REFUSED_REASONS];
@@ -143,6 +143,10 @@ int ring_is_orphan(int dir_fd, const char *file_name);
 /* True if the ring was made in this boot. Of an older one only the bytes below ring_synced_pos are believed. */
 bool ring_is_this_boot(const struct ring *ring);
 uint64_t ring_synced_pos(const struct ring *ring);
+/* Of an earlier boot, drained up to ring_synced_pos: what was committed and not settled is counted as dropped {reboot}, through lane 0's
+ * redo record, then the gate goes to write_pos: the ledger closes with nothing pending. Returns how many events. No worker holds the ring.
+ */
+uint64_t ring_drop_unsynced(struct ring *ring);
 /* msync of all up to now, then stores the shipper's synced_pos. May block for the disk. 0 or -errno. */
 int ring_sync(struct ring *ring);
 
@@ -230,8 +234,8 @@ struct ring_settled { /* what one settlement adds */
     uint64_t accepted_bytes;
     uint64_t accepted_batches;
     uint64_t dead_lettered_events;
-    uint64_t dropped_events;
     uint64_t maybe_duplicate_events;
+    uint64_t dropped_events[RING_DROPPED_REASONS]; /* by enum ring_dropped */
 };
 /* All of `domain` below `done_pos` is settled: position and counts change as one, through the lane's redo record. */
 void ring_lane_settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos, const struct ring_settled *settled);

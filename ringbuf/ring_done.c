@@ -3,13 +3,15 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "ring_dropped.h"
 #include "ring_internal.h"
 #include "ring_order.h"
 
-#define COUNT_WORDS 6u
+#define COUNT_WORDS (5u + RING_DROPPED_REASONS)
 static_assert(sizeof(struct ring_lane_counts) == COUNT_WORDS * sizeof(uint64_t), "counts are words");
 static_assert(sizeof(struct ring_settled) == COUNT_WORDS * sizeof(uint64_t), "one word for one word");
-static_assert(offsetof(struct ring_settled, maybe_duplicate_events) == offsetof(struct ring_lane_counts, maybe_duplicate_events),
+static_assert(offsetof(struct ring_settled, maybe_duplicate_events) == offsetof(struct ring_lane_counts, maybe_duplicate_events) &&
+                  offsetof(struct ring_settled, dropped_events) == offsetof(struct ring_lane_counts, dropped_events),
               "same order");
 
 static void settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos, const struct ring_settled *settled);
@@ -99,6 +101,27 @@ static void domain_take_back(struct ring *ring, uint32_t domain, uint64_t events
     while (lane.index > 0 && order_none_load64(&ring->shipper->lane[lane.index].counts.accepted_events) < events)
         lane.index--; /* whichever lane has so many: the sum is what counts */
     settle(&lane, domain, 0, &(struct ring_settled){.accepted_events = 0 - events, .maybe_duplicate_events = events});
+}
+
+/* What lies behind synced_pos cannot be walked: here alone a number comes by subtraction. A kill between count and gate leaves a ring of
+ * which nobody can tell, and the next start drops the rest, which is nothing. */
+uint64_t ring_drop_unsynced(struct ring *ring)
+{
+    struct ring_lane lane = {.ring = ring, .index = 0};
+    uint64_t committed = ring_committed_events(ring), settled = 0;
+    struct ring_settled dropped = {0};
+
+    assert(!ring_is_this_boot(ring));
+    for (uint32_t i = 0; i < RING_LANES_MAX; i++) {
+        const struct ring_lane_counts *counts = &ring->shipper->lane[i].counts;
+        settled += order_none_load64(&counts->accepted_events) + order_none_load64(&counts->dead_lettered_events);
+        for (uint32_t k = 0; k < RING_DROPPED_REASONS; k++)
+            settled += order_none_load64(&counts->dropped_events[k]);
+    }
+    dropped.dropped_events[RING_DROPPED_REBOOT] = committed > settled ? committed - settled : 0;
+    ring_lane_count(&lane, &dropped);
+    order_raise_gate(&ring->shipper->gate.gate_pos, order_observe(&ring->producer->hot.write_pos));
+    return dropped.dropped_events[RING_DROPPED_REBOOT];
 }
 
 void ring_set_event_bytes_max(struct ring *ring, uint32_t event_bytes_max)

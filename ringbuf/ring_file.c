@@ -194,7 +194,7 @@ bool ring_is_this_boot(const struct ring *ring)
 
 uint64_t ring_synced_pos(const struct ring *ring)
 {
-    uint64_t producer = order_none_load64(&ring->producer->counters.synced_pos);
+    uint64_t producer = order_none_load64(&ring->producer->sync.synced_pos);
     uint64_t shipper = order_none_load64(&ring->shipper->control.synced_pos);
     uint64_t write_pos = order_observe(&ring->producer->hot.write_pos);
     uint64_t synced = producer > shipper ? producer : shipper;

@@ -99,7 +99,8 @@ void ring_writer_read_stats(const struct ring_writer *writer, struct ring_writer
         const struct ring_lane_counts *counts = &writer->shipper->lane[i].counts;
         stats->accepted_events += order_none_load64(&counts->accepted_events);
         stats->dead_lettered_events += order_none_load64(&counts->dead_lettered_events);
-        stats->dropped_events += order_none_load64(&counts->dropped_events);
+        for (uint32_t k = 0; k < RING_DROPPED_REASONS; k++)
+            stats->dropped[k] += order_none_load64(&counts->dropped_events[k]);
     }
     for (uint32_t i = 0; i < RING_REFUSED_REASONS; i++)
         stats->refused[i] = order_none_load64(&writer->producer->counters.refused[i]);
@@ -156,6 +157,6 @@ static void writer_sync(struct ring_writer *writer)
 {
     if (!writer->on_disk || msync(writer->map, writer->map_len, MS_SYNC) != 0)
         return;
-    order_none_store64(&writer->producer->counters.synced_pos, writer->pos);
+    order_none_store64(&writer->producer->sync.synced_pos, writer->pos);
     (void)msync(writer->map, (size_t)(writer->data - writer->map), MS_SYNC);
 }

@@ -34,7 +34,7 @@
 #endif
 
 #define RING_MAGIC UINT64_C(0x0a474e4952484501) /* "\1EHRING\n" */
-#define RING_VERSION 1u
+#define RING_VERSION 2u
 #define RING_RECORD_ALIGN 16u
 #define RING_LANES_MAX 16u
 #define RING_CLASS_COUNT 16u /* domains of unkeyed events; partition p is domain RING_CLASS_COUNT + p */
@@ -49,6 +49,7 @@
 #define RING_META_BYTES_MAX 65536u
 #define RING_NAME_BYTES 64u
 #define RING_REFUSED_REASONS 16u /* slots; their names are in the counters' table */
+#define RING_DROPPED_REASONS 8u  /* slots; their names are in ring_dropped.h */
 #define RING_NOTES_MAX 64u
 /* An event fits a stream if payload + 2 * key + TLVs <= event_bytes_max, which the shipper sets to the link's max-message-size (or
  * batch_bytes_max) less this: room for what AMQP puts around one event in a batch of its own. The key is in the envelope and in the member.
@@ -157,14 +158,21 @@ struct ring_producer {
     } hot;
     struct {
         _Atomic uint64_t refused[RING_REFUSED_REASONS]; /* calls refused, by reason: never committed */
-        _Atomic uint64_t synced_pos;                    /* data below is on its disk */
         _Atomic uint64_t bell_count;
         _Atomic uint64_t wait_count; /* waits for room */
-        _Atomic uint64_t reserved[13];
+        _Atomic uint64_t reserved[14];
     } counters;
+    struct {                                /* a ring on a disk: written by the thread that syncs it, at its close by the producer's */
+        _Atomic uint64_t synced_pos;        /* data below is on its disk */
+        _Atomic uint64_t released_pos;      /* the gate as it is on the disk: what lies below may be overwritten */
+        _Atomic uint64_t sync_count;        /* syncs that wrote something */
+        _Atomic uint64_t sync_failed_count; /* the disk refused */
+        uint8_t pad[RING_LINE - 32];
+    } sync;
 };
 static_assert(offsetof(struct ring_producer, counters) == RING_LINE, "producer");
-static_assert(sizeof(struct ring_producer) == RING_LINE + 256, "producer");
+static_assert(offsetof(struct ring_producer, sync) == RING_LINE + 256, "producer");
+static_assert(sizeof(struct ring_producer) == 2 * RING_LINE + 256, "producer");
 
 /* ---- shipper's region ---- */
 
@@ -174,8 +182,8 @@ struct ring_lane_counts {
     _Atomic uint64_t accepted_bytes; /* payload bytes */
     _Atomic uint64_t accepted_batches;
     _Atomic uint64_t dead_lettered_events;
-    _Atomic uint64_t dropped_events;
     _Atomic uint64_t maybe_duplicate_events;
+    _Atomic uint64_t dropped_events[RING_DROPPED_REASONS]; /* given up after commit, by reason */
 };
 
 enum ring_redo_state { RING_REDO_EMPTY = 0, RING_REDO_FULL = 1 };
@@ -193,11 +201,12 @@ struct ring_lane_words { /* written by the lane's worker only */
     _Atomic uint64_t read_pos;
     _Atomic uint64_t ack_pos;
     struct ring_lane_counts counts;
-    uint8_t pad0[RING_LINE - 64];
+    uint8_t pad0[RING_LINE - 120];
     struct ring_redo redo;
-    uint8_t pad1[RING_LINE - 64];
+    uint8_t pad1[RING_LINE - 120];
 };
-static_assert(sizeof(struct ring_redo) == 64, "redo");
+static_assert(sizeof(struct ring_lane_counts) == 104, "counts");
+static_assert(sizeof(struct ring_redo) == 120, "redo");
 static_assert(sizeof(struct ring_lane_words) == 2 * RING_LINE, "lane");
 
 struct ring_note { /* at `time_ns` the shipper saw `write_pos` */

@@ -6,27 +6,52 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ring_dropped.h"
 #include "ring_internal.h"
 #include "ring_order.h"
 
 #define CUT_TRIES 200
 #define SAME_TIMES 3 /* an open ledger stays open by the same number; only then it is believed */
 
-enum { REMOVED_RINGS, COMMITTED, ACCEPTED, DEAD_LETTERED, DROPPED, MAYBE_DUPLICATE, REFUSED, TOTALS };
-static const char *const total_names[TOTALS] = {"removed_rings",  "committed_events",       "accepted_events", "dead_lettered_events",
-                                                "dropped_events", "maybe_duplicate_events", "refused_calls"};
+struct totals {
+    uint64_t removed_rings;
+    uint64_t committed_events;
+    uint64_t accepted_events;
+    uint64_t dead_lettered_events;
+    uint64_t maybe_duplicate_events;
+    uint64_t refused_calls;
+    uint64_t dropped[RING_DROPPED_REASONS];
+    uint64_t refused[RING_REFUSED_REASONS];
+};
+
+static const struct total_line { /* the line's name in a shipper's file, and where its values go */
+    const char *name;
+    size_t off;
+    uint32_t count;
+} total_lines[] = {
+    {"removed_rings", offsetof(struct totals, removed_rings), 1},
+    {"committed_events", offsetof(struct totals, committed_events), 1},
+    {"accepted_events", offsetof(struct totals, accepted_events), 1},
+    {"dead_lettered_events", offsetof(struct totals, dead_lettered_events), 1},
+    {"maybe_duplicate_events", offsetof(struct totals, maybe_duplicate_events), 1},
+    {"refused_calls", offsetof(struct totals, refused_calls), 1},
+    {"dropped_events", offsetof(struct totals, dropped), RING_DROPPED_REASONS},
+    {"refused_events", offsetof(struct totals, refused), RING_REFUSED_REASONS},
+};
 static const char redo_prefix[] = "removing_";
 
 struct totals_look {
     uint64_t full;
-    uint64_t now[TOTALS];
-    uint64_t redo[TOTALS];
+    struct totals now;
+    struct totals redo;
     char removing[NAME_MAX + 1];
 };
 
 static int take(const struct ring *ring, struct ring_ledger *out);
 static int refuse(const struct ring *ring, int err, struct ring_refusal *why);
 static bool totals_look(const struct ring_stat_view *view, struct totals_look *look, const char **missing);
+static bool line_look(const struct ring_stat_view *view, const char *prefix, const struct total_line *line, struct totals *totals);
+static struct ring_ledger ledger_of(const struct totals *totals);
 static const struct ring_stat_desc *find(const struct ring_stat_view *view, const char *prefix, const char *name);
 
 int64_t ring_ledger_difference(const struct ring_ledger *ledger)
@@ -44,6 +69,8 @@ void ring_ledger_add(struct ring_ledger *sum, const struct ring_ledger *more)
     sum->pending_events += more->pending_events;
     sum->maybe_duplicate_events += more->maybe_duplicate_events;
     sum->refused_calls += more->refused_calls;
+    for (uint32_t i = 0; i < RING_DROPPED_REASONS; i++)
+        sum->dropped[i] += more->dropped[i];
     for (uint32_t i = 0; i < RING_REFUSED_REASONS; i++)
         sum->refused[i] += more->refused[i];
 }
@@ -85,14 +112,8 @@ int ring_ledger_of_removed(const struct ring_stat_view *view, struct ring_ledger
             return ring_refuse(why, RING_TOO_SHORT, -EBADMSG, "the file was cut while it was read");
         if (memcmp(&first, &second, sizeof(first)) != 0)
             continue;
-        const uint64_t *total = second.full ? second.redo : second.now;
-        out->ledger = (struct ring_ledger){.committed_events = total[COMMITTED],
-                                           .accepted_events = total[ACCEPTED],
-                                           .dead_lettered_events = total[DEAD_LETTERED],
-                                           .dropped_events = total[DROPPED],
-                                           .maybe_duplicate_events = total[MAYBE_DUPLICATE],
-                                           .refused_calls = total[REFUSED]};
-        out->removed_rings = total[REMOVED_RINGS];
+        out->ledger = ledger_of(second.full ? &second.redo : &second.now);
+        out->removed_rings = second.full ? second.redo.removed_rings : second.now.removed_rings;
         if (second.full)
             memcpy(out->removing, second.removing, sizeof(out->removing));
         return 0;
@@ -114,7 +135,8 @@ static int take(const struct ring *ring, struct ring_ledger *out)
         err = ring_cut_count_pending(ring, &cut, write_pos, &out->pending_events);
     out->accepted_events = cut.settled.accepted_events;
     out->dead_lettered_events = cut.settled.dead_lettered_events;
-    out->dropped_events = cut.settled.dropped_events;
+    memcpy(out->dropped, cut.settled.dropped_events, sizeof(out->dropped));
+    out->dropped_events = ring_dropped_sum(out->dropped);
     out->maybe_duplicate_events = cut.settled.maybe_duplicate_events;
     for (uint32_t i = 0; i < RING_REFUSED_REASONS; i++) {
         out->refused[i] = order_none_load64(&ring->producer->counters.refused[i]);
@@ -152,15 +174,36 @@ static bool totals_look(const struct ring_stat_view *view, struct totals_look *l
         return false;
     look->full = ring_stat_value(view, full, 0);
     ring_stat_text(view, ring, look->removing, sizeof(look->removing));
-    for (uint32_t i = 0; i < TOTALS; i++) {
-        const struct ring_stat_desc *now = find(view, "", total_names[i]), *redo = find(view, redo_prefix, total_names[i]);
-        *missing = total_names[i];
-        if (!now || !redo)
+    for (size_t i = 0; i < sizeof(total_lines) / sizeof(total_lines[0]); i++) {
+        *missing = total_lines[i].name;
+        if (!line_look(view, "", &total_lines[i], &look->now) || !line_look(view, redo_prefix, &total_lines[i], &look->redo))
             return false;
-        look->now[i] = ring_stat_value(view, now, 0);
-        look->redo[i] = ring_stat_value(view, redo, 0);
     }
     return true;
+}
+
+static bool line_look(const struct ring_stat_view *view, const char *prefix, const struct total_line *line, struct totals *totals)
+{
+    const struct ring_stat_desc *desc = find(view, prefix, line->name);
+    uint64_t *to = (uint64_t *)(void *)((uint8_t *)totals + line->off);
+
+    for (uint32_t i = 0; desc && i < line->count; i++)
+        to[i] = ring_stat_value(view, desc, i);
+    return desc != NULL;
+}
+
+static struct ring_ledger ledger_of(const struct totals *totals)
+{
+    struct ring_ledger ledger = {.committed_events = totals->committed_events,
+                                 .accepted_events = totals->accepted_events,
+                                 .dead_lettered_events = totals->dead_lettered_events,
+                                 .maybe_duplicate_events = totals->maybe_duplicate_events,
+                                 .refused_calls = totals->refused_calls};
+
+    memcpy(ledger.dropped, totals->dropped, sizeof(ledger.dropped));
+    memcpy(ledger.refused, totals->refused, sizeof(ledger.refused));
+    ledger.dropped_events = ring_dropped_sum(ledger.dropped);
+    return ledger;
 }
 
 static const struct ring_stat_desc *find(const struct ring_stat_view *view, const char *prefix, const char *name)

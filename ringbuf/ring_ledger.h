@@ -13,11 +13,12 @@ struct ring_ledger {
     uint64_t committed_events;
     uint64_t accepted_events;
     uint64_t dead_lettered_events;
-    uint64_t dropped_events;                /* given up after commit */
+    uint64_t dropped_events;                /* given up after commit: all reasons */
+    uint64_t dropped[RING_DROPPED_REASONS]; /* by enum ring_dropped */
     uint64_t pending_events;                /* counted by walking */
     uint64_t maybe_duplicate_events;        /* stands beside the equation */
     uint64_t refused_calls;                 /* never committed: all reasons */
-    uint64_t refused[RING_REFUSED_REASONS]; /* by enum ring_refused, where the reasons are kept */
+    uint64_t refused[RING_REFUSED_REASONS]; /* by enum ring_refused */
 };
 
 /* The equation: committed less accepted, dead-lettered, dropped and pending. 0: it closes; above: events are missing; below: some were
@@ -32,7 +33,7 @@ void ring_ledger_add(struct ring_ledger *sum, const struct ring_ledger *more);
 int ring_ledger_of_ring(const struct ring *ring, struct ring_ledger *out, struct ring_refusal *why);
 
 struct ring_ledger_removed {   /* of a stream's file */
-    struct ring_ledger ledger; /* no pending events, no reasons */
+    struct ring_ledger ledger; /* no pending events */
     uint64_t removed_rings;
     char removing[NAME_MAX + 1]; /* the ring whose counts are in `ledger` already although its file may still be there; empty: none */
 };

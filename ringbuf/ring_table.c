@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ring_dropped.h"
 #include "ring_internal.h"
 #include "ring_stat.h"
 
@@ -28,8 +29,12 @@ static const struct line lines[] = {
     {"closed", "flag", PRODUCER(hot.closed), .kind = RING_STAT_GAUGE, .width = 4, .help = "1: closed by its owner"},
     {"refused_events", "events", PRODUCER(counters.refused), .stride = 8, .count = RING_REFUSED_REASONS, .index = "reason",
      .kind = RING_STAT_COUNTER, .help = "calls refused, never committed"},
-    {"producer_synced_pos", "bytes", PRODUCER(counters.synced_pos), .kind = RING_STAT_POSITION,
+    {"producer_synced_pos", "bytes", PRODUCER(sync.synced_pos), .kind = RING_STAT_POSITION,
      .help = "the producer has synced all below to its disk"},
+    {"released_pos", "bytes", PRODUCER(sync.released_pos), .kind = RING_STAT_POSITION,
+     .help = "with EHRING_SYNC: the gate on the disk, below it the producer may overwrite"},
+    {"sync_count", "syncs", PRODUCER(sync.sync_count), .kind = RING_STAT_COUNTER, .help = "group syncs (EHRING_SYNC) that wrote something"},
+    {"sync_failed_count", "syncs", PRODUCER(sync.sync_failed_count), .kind = RING_STAT_COUNTER, .help = "syncs that the disk refused"},
     {"bell_count", "rings", PRODUCER(counters.bell_count), .kind = RING_STAT_COUNTER, .help = "times the producer rang the doorbell"},
     {"wait_count", "waits", PRODUCER(counters.wait_count), .kind = RING_STAT_COUNTER, .help = "times the producer waited for room"},
     {"gate_pos", "bytes", SHIPPER(gate.gate_pos), .kind = RING_STAT_POSITION, .help = "below it the producer may overwrite"},
@@ -54,7 +59,8 @@ static const struct line lines[] = {
     {"accepted_batches", "batches", LANE(counts.accepted_batches), .kind = RING_STAT_COUNTER,
      .help = "accepted batches, one count for each ring in them"},
     {"dead_lettered_events", "events", LANE(counts.dead_lettered_events), .kind = RING_STAT_COUNTER, .help = "in the dead-letter file"},
-    {"dropped_events", "events", LANE(counts.dropped_events), .kind = RING_STAT_COUNTER, .help = "given up after commit, by the shipper"},
+    {"dropped_reboot_events", "events", LANE(counts.dropped_events[RING_DROPPED_REBOOT]), .kind = RING_STAT_COUNTER,
+     .help = "given up: not synced before a reboot"},
     {"maybe_duplicate_events", "events", LANE(counts.maybe_duplicate_events), .kind = RING_STAT_COUNTER,
      .help = "sent again without knowing the first outcome"},
     {"redo_state", "state", LANE(redo.state), .kind = RING_STAT_GAUGE, .width = 4,

@@ -8,11 +8,22 @@
         .name = #field, .unit = unit_, .off = offsetof(struct counters_words, group.field), .count = 1, .kind = kind_, .width = 8,         \
         .help = help_                                                                                                                      \
     }
+#define BY_REASON(field, count_, unit_, help_)                                                                                             \
+    {                                                                                                                                      \
+        .name = #field, .unit = unit_, .index = "reason", .off = offsetof(struct counters_words, totals.field), .stride = 8,               \
+        .count = count_, .kind = RING_STAT_COUNTER, .width = 8, .help = help_                                                              \
+    }
 #define REMOVING(field, unit_) /* of the redo record: what the totals are to be */                                                         \
     {                                                                                                                                      \
         .name = "removing_" #field, .unit = unit_, .off = offsetof(struct counters_words, redo.totals.field), .count = 1,                  \
-        .kind = RING_STAT_GAUGE, .width = 8, .help = "what the total of this name is while removing_full is 1"                             \
+        .kind = RING_STAT_GAUGE, .width = 8, .help = REMOVING_HELP                                                                         \
     }
+#define REMOVING_BY_REASON(field, count_, unit_)                                                                                           \
+    {                                                                                                                                      \
+        .name = "removing_" #field, .unit = unit_, .index = "reason", .off = offsetof(struct counters_words, redo.totals.field),           \
+        .stride = 8, .count = count_, .kind = RING_STAT_GAUGE, .width = 8, .help = REMOVING_HELP                                           \
+    }
+#define REMOVING_HELP "what the total of this name is while removing_full is 1"
 #define PER_WORKER(field, kind_, unit_, help_)                                                                                             \
     {                                                                                                                                      \
         .name = #field, .unit = unit_, .index = "worker", .off = offsetof(struct counters_words, worker[0].field),                         \
@@ -38,9 +49,10 @@ const struct ring_stat_desc counters_table[] = {
     ONE(totals, accepted_bytes, C, "bytes", "payload accepted from removed rings"),
     ONE(totals, accepted_batches, C, "batches", "accepted shares of batches from removed rings"),
     ONE(totals, dead_lettered_events, C, "events", "dead-lettered from removed rings"),
-    ONE(totals, dropped_events, C, "events", "given up from removed rings, after a reboot for one"),
     ONE(totals, maybe_duplicate_events, C, "events", "sent with an unknown outcome and sent again, removed rings"),
     ONE(totals, refused_calls, C, "calls", "calls refused by the library, removed rings"),
+    BY_REASON(dropped_events, RING_DROPPED_REASONS, "events", "given up after commit, removed rings"),
+    BY_REASON(refused_events, RING_REFUSED_REASONS, "events", "calls refused by the library, removed rings"),
     {.name = "removing_full",
      .unit = "flag",
      .off = offsetof(struct counters_words, redo.full),
@@ -59,10 +71,13 @@ const struct ring_stat_desc counters_table[] = {
     REMOVING(removed_rings, "rings"),
     REMOVING(committed_events, "events"),
     REMOVING(accepted_events, "events"),
+    REMOVING(accepted_bytes, "bytes"),
+    REMOVING(accepted_batches, "batches"),
     REMOVING(dead_lettered_events, "events"),
-    REMOVING(dropped_events, "events"),
     REMOVING(maybe_duplicate_events, "events"),
     REMOVING(refused_calls, "calls"),
+    REMOVING_BY_REASON(dropped_events, RING_DROPPED_REASONS, "events"),
+    REMOVING_BY_REASON(refused_events, RING_REFUSED_REASONS, "events"),
     PER_WORKER(batch_count, C, "batches", "batches begun"),
     PER_WORKER(batch_events, C, "events", "events in batches begun, repeats included"),
     PER_WORKER(batch_bytes, C, "bytes", "encoded bytes of batches begun"),

@@ -61,12 +61,12 @@ struct counters_totals {
     _Atomic uint64_t accepted_bytes;
     _Atomic uint64_t accepted_batches;
     _Atomic uint64_t dead_lettered_events;
-    _Atomic uint64_t dropped_events;
     _Atomic uint64_t maybe_duplicate_events;
     _Atomic uint64_t refused_calls;
-    _Atomic uint64_t reserved[7];
+    _Atomic uint64_t dropped_events[RING_DROPPED_REASONS];
+    _Atomic uint64_t refused_events[RING_REFUSED_REASONS];
 };
-static_assert(sizeof(struct counters_totals) == 128, "totals");
+static_assert(sizeof(struct counters_totals) == 256, "totals");
 
 struct counters_redo {
     _Atomic uint32_t full;

@@ -368,14 +368,8 @@ static void ring_left(struct discover *discover, struct shared_ring *shared)
         ring_keep(shared, "ring is in quarantine", ring_quarantine_text(ring_quarantined(ring)));
         return;
     }
-    uint64_t committed = ring_committed_events(ring), settled = 0;
-    for (uint32_t lane = 0; lane < RING_LANES_MAX; lane++) {
-        const struct ring_lane_counts *counts = &ring_shipper(ring)->lane[lane].counts;
-        settled += order_none_load64(&counts->accepted_events) + order_none_load64(&counts->dead_lettered_events) +
-                   order_none_load64(&counts->dropped_events);
-    }
-    uint64_t left = shared->earlier_boot && committed > settled ? committed - settled : 0;
-    if (stream_remove_ring(shared->stream, ring, left) != 0) { /* named there; not opened again, or each look would find it drained */
+    uint64_t committed = ring_committed_events(ring), left = shared->earlier_boot ? ring_drop_unsynced(ring) : 0;
+    if (stream_remove_ring(shared->stream, ring) != 0) { /* named there; not opened again, or each look would find it drained */
         ring_close(ring);
         shared->ring = NULL;
         shared->state = RING_STATE_KEPT;

@@ -17,8 +17,9 @@
 static int stream_lock(const struct config *config, struct stream *stream, char *why, size_t why_len);
 static int stream_open_counters(const struct config *config, struct stream *stream, char *why, size_t why_len);
 static int stream_redo(struct stream *stream);
-static void totals_store(struct counters_totals *to, const uint64_t from[9]);
-static void totals_load(const struct counters_totals *from, uint64_t to[9]);
+static void totals_add_ring(struct counters_totals *totals, const struct ring *ring);
+static uint64_t total_add(_Atomic uint64_t *total, const _Atomic uint64_t *count);
+static void totals_copy(struct counters_totals *to, const struct counters_totals *from);
 
 int stream_open(const struct config *config, uint32_t index, int main_fd, struct stream *out, char *why, size_t why_len)
 {
@@ -150,54 +151,56 @@ void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes
     stream_wake_main(stream);
 }
 
-/* The totals in the order of struct counters_totals. */
-static void totals_load(const struct counters_totals *from, uint64_t to[9])
+int stream_remove_ring(struct stream *stream, struct ring *ring)
 {
-    const _Atomic uint64_t *word = &from->removed_rings;
-    for (int i = 0; i < 9; i++)
-        to[i] = order_none_load64(&word[i]);
-}
-
-static void totals_store(struct counters_totals *to, const uint64_t from[9])
-{
-    _Atomic uint64_t *word = &to->removed_rings;
-    for (int i = 0; i < 9; i++)
-        order_redo_store64(&word[i], from[i]);
-}
-
-int stream_remove_ring(struct stream *stream, struct ring *ring, uint64_t left_events)
-{
-    const struct ring_shipper *shipper = ring_shipper(ring);
-    const struct ring_producer *producer = ring_producer(ring);
     struct counters_redo *redo = &stream->words->redo;
-    uint64_t total[9], before[9];
-    totals_load(&stream->words->totals, before);
-    memcpy(total, before, sizeof total);
-    total[0] += 1;
-    uint64_t settled = 0;
-    for (uint32_t lane = 0; lane < RING_LANES_MAX; lane++) {
-        const struct ring_lane_counts *counts = &shipper->lane[lane].counts;
-        uint64_t accepted = order_none_load64(&counts->accepted_events), dead = order_none_load64(&counts->dead_lettered_events);
-        uint64_t dropped = order_none_load64(&counts->dropped_events);
-        settled += accepted + dead + dropped;
-        total[2] += accepted;
-        total[3] += order_none_load64(&counts->accepted_bytes);
-        total[4] += order_none_load64(&counts->accepted_batches);
-        total[5] += dead;
-        total[6] += dropped;
-        total[7] += order_none_load64(&counts->maybe_duplicate_events);
-    }
-    for (uint32_t r = 0; r < RING_REFUSED_REASONS; r++)
-        total[8] += order_none_load64(&producer->counters.refused[r]);
-    total[1] += left_events ? settled + left_events : ring_committed_events(ring); /* the writer's own count: never what was settled */
-    total[6] += left_events;
+    struct counters_totals before;
+    totals_copy(&before, &stream->words->totals);
+    totals_copy(&redo->totals, &before);
+    totals_add_ring(&redo->totals, ring);
     snprintf(redo->ring_file, sizeof redo->ring_file, "%s", ring_name(ring));
-    totals_store(&redo->totals, total);
     order_redo_store32(&redo->full, 1);
     int rc = stream_redo(stream);
     if (rc != 0)
-        totals_store(&stream->words->totals, before); /* it is still there, with its own counts */
+        totals_copy(&stream->words->totals, &before); /* it is still there, with its own counts */
     return rc;
+}
+
+static void totals_add_ring(struct counters_totals *totals, const struct ring *ring)
+{
+    const struct ring_shipper *shipper = ring_shipper(ring);
+    uint64_t committed = ring_committed_events(ring), settled = 0; /* the writer's own count: never what was settled */
+    for (uint32_t lane = 0; lane < RING_LANES_MAX; lane++) {
+        const struct ring_lane_counts *counts = &shipper->lane[lane].counts;
+        settled += total_add(&totals->accepted_events, &counts->accepted_events);
+        settled += total_add(&totals->dead_lettered_events, &counts->dead_lettered_events);
+        for (uint32_t r = 0; r < RING_DROPPED_REASONS; r++)
+            settled += total_add(&totals->dropped_events[r], &counts->dropped_events[r]);
+        total_add(&totals->accepted_bytes, &counts->accepted_bytes);
+        total_add(&totals->accepted_batches, &counts->accepted_batches);
+        total_add(&totals->maybe_duplicate_events, &counts->maybe_duplicate_events);
+    }
+    for (uint32_t r = 0; r < RING_REFUSED_REASONS; r++)
+        order_none_add64(&totals->refused_calls, total_add(&totals->refused_events[r], &ring_producer(ring)->counters.refused[r]));
+    if (!ring_is_this_boot(ring) && committed < settled) /* the page with the writer's count is older on the disk than ours */
+        committed = settled;
+    order_none_add64(&totals->committed_events, committed);
+    order_none_add64(&totals->removed_rings, 1);
+}
+
+static uint64_t total_add(_Atomic uint64_t *total, const _Atomic uint64_t *count)
+{
+    uint64_t more = order_none_load64(count);
+    order_none_add64(total, more);
+    return more;
+}
+
+static void totals_copy(struct counters_totals *to, const struct counters_totals *from)
+{
+    const _Atomic uint64_t *read = &from->removed_rings;
+    _Atomic uint64_t *write = &to->removed_rings;
+    for (size_t i = 0; i < sizeof *to / sizeof *write; i++)
+        order_redo_store64(&write[i], order_none_load64(&read[i]));
 }
 
 /* Also what a start does when it finds the record full: storing and unlinking twice changes nothing. */
@@ -206,11 +209,9 @@ static int stream_redo(struct stream *stream)
     int rc = 0;
     struct counters_redo *redo = &stream->words->redo;
     char name[sizeof redo->ring_file];
-    uint64_t total[9];
     memcpy(name, redo->ring_file, sizeof name);
     name[sizeof name - 1] = '\0';
-    totals_load(&redo->totals, total);
-    totals_store(&stream->words->totals, total);
+    totals_copy(&stream->words->totals, &redo->totals);
     if (!strchr(name, '/') && unlinkat(stream->dir_fd, name, 0) != 0 && errno != ENOENT) {
         rc = -errno;
         log_line(LOG_WARN, "stream", "a drained ring could not be removed: the stream's directory must belong to the shipper's user",

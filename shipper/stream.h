@@ -38,8 +38,8 @@ void stream_tell_partition_count(struct stream *stream, uint32_t count);
 /* `message_bytes_max`: the link's, never 0. */
 void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes_max);
 
-/* A drained ring of a dead producer: its counts go into the stream's totals and the file is removed, as one. `left_events`: given up.
- * 0, or -errno: the file is still there, nothing was counted. Main thread. */
-int stream_remove_ring(struct stream *stream, struct ring *ring, uint64_t left_events);
+/* A drained ring of a dead producer: its counts go into the stream's totals and the file is removed, as one. 0, or -errno: the file is
+ * still there, nothing was counted. Main thread. */
+int stream_remove_ring(struct stream *stream, struct ring *ring);
 
 #endif

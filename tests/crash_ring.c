@@ -126,6 +126,28 @@ static uint64_t accepted(const struct ring *ring)
     return order_none_load64(&ring_shipper(ring)->lane[0].counts.accepted_events);
 }
 
+/* Accepted or dropped, for whatever reason. */
+static uint64_t settled(const struct ring *ring)
+{
+    uint64_t sum = accepted(ring);
+
+    for (uint32_t i = 0; i < RING_DROPPED_REASONS; i++)
+        sum += order_none_load64(&ring_shipper(ring)->lane[0].counts.dropped_events[i]);
+    return sum;
+}
+
+/* What becomes of event `number`: accepted, or dropped for each reason in turn. */
+static struct ring_settled outcome_of(uint64_t number)
+{
+    struct ring_settled outcome = {.accepted_bytes = 8};
+
+    if (number % 2 == 0)
+        outcome.accepted_events = 1;
+    else
+        outcome.dropped_events[number / 2 % RING_DROPPED_REASONS] = 1;
+    return outcome;
+}
+
 /* Returns how many events the ring of a killed producer held. */
 static uint64_t kill_producer(uint64_t random, struct witness *witness)
 {
@@ -187,7 +209,7 @@ static int64_t pending(const struct ring *ring)
 
 /* Settles one event in a child that is killed after `*steps` instructions. 1: it was; 0: it had come to the end, *steps tells when; -1: no
  * ptrace here. */
-static int settle_and_kill(struct rig *rig, uint32_t domain, uint64_t done_pos, long *steps)
+static int settle_and_kill(struct rig *rig, uint32_t domain, uint64_t done_pos, const struct ring_settled *outcome, long *steps)
 {
     int status;
 
@@ -199,7 +221,7 @@ static int settle_and_kill(struct rig *rig, uint32_t domain, uint64_t done_pos, 
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
             _exit(3);
         kill(getpid(), SIGSTOP);
-        ring_lane_settle(&rig->lane, domain, done_pos, &(struct ring_settled){.accepted_events = 1, .accepted_bytes = 8});
+        ring_lane_settle(&rig->lane, domain, done_pos, outcome);
         kill(getpid(), SIGSTOP);
         _exit(0);
     }
@@ -222,13 +244,14 @@ static int settle_and_kill(struct rig *rig, uint32_t domain, uint64_t done_pos, 
 }
 
 /* Without ptrace the child settles for ever and dies at a random instant. */
-static void settle_and_kill_blindly(struct rig *rig, uint32_t domain, uint64_t done_pos, uint64_t *random)
+static void settle_and_kill_blindly(struct rig *rig, uint32_t domain, uint64_t done_pos, const struct ring_settled *outcome,
+                                    uint64_t *random)
 {
     pid_t pid = fork();
 
     RIG_NEED(pid >= 0);
     if (pid == 0) {
-        ring_lane_settle(&rig->lane, domain, done_pos, &(struct ring_settled){.accepted_events = 1, .accepted_bytes = 8});
+        ring_lane_settle(&rig->lane, domain, done_pos, outcome);
         for (;;)
             ring_lane_settle(&rig->lane, domain, done_pos, &(struct ring_settled){0});
     }
@@ -240,7 +263,7 @@ static void settle_and_kill_blindly(struct rig *rig, uint32_t domain, uint64_t d
 }
 
 /* Either all of it is stored or nothing, whatever instruction was the last. */
-static void check_after_kill(struct rig *rig, uint32_t domain, uint64_t old_done_pos, uint64_t done_pos, uint64_t old_accepted)
+static void check_after_kill(struct rig *rig, uint32_t domain, uint64_t old_done_pos, uint64_t done_pos, uint64_t old)
 {
     const struct ring_lane_counts *counts = &ring_shipper(rig->ring)->lane[0].counts;
     struct ring_ledger ledger;
@@ -248,12 +271,12 @@ static void check_after_kill(struct rig *rig, uint32_t domain, uint64_t old_done
     RIG_NEED(ring_ledger_of_ring(rig->ring, &ledger, NULL) == 0 && ring_ledger_difference(&ledger) == 0); /* as the kill left it */
     RIG_NEED(ring_lanes_begin(rig->ring, 1) == 0);
     ring_lane_open(&rig->lane, rig->ring, 0);
-    uint64_t now = accepted(rig->ring), pos = ring_done_pos(rig->ring, domain);
-    RIG_NEED(now == old_accepted ? pos == old_done_pos : now == old_accepted + 1 && pos == done_pos);
+    uint64_t now = settled(rig->ring), pos = ring_done_pos(rig->ring, domain);
+    RIG_NEED(now == old ? pos == old_done_pos : now == old + 1 && pos == done_pos);
     RIG_NEED(order_none_load64(&counts->accepted_bytes) == 8 * now);
     RIG_NEED(order_none_load32(&ring_shipper(rig->ring)->lane[0].redo.state) == RING_REDO_EMPTY);
     RIG_NEED(ring_committed_events(rig->ring) == now + (uint64_t)pending(rig->ring));
-    RIG_NEED(ledger.accepted_events == now && ledger.pending_events == (uint64_t)pending(rig->ring));
+    RIG_NEED(ledger.accepted_events + ledger.dropped_events == now && ledger.pending_events == (uint64_t)pending(rig->ring));
 }
 
 static long kill_shipper(uint64_t *random)
@@ -280,11 +303,12 @@ static long kill_shipper(uint64_t *random)
         }
         pos = record->pos;
         uint32_t domain = ring_class_of(pos);
-        uint64_t done_pos = pos + ring_align16(record->len), old_done_pos = ring_done_pos(rig.ring, domain), old = accepted(rig.ring);
+        uint64_t done_pos = pos + ring_align16(record->len), old_done_pos = ring_done_pos(rig.ring, domain), old = settled(rig.ring);
+        struct ring_settled outcome = outcome_of(old);
         uint64_t walk_pos = rig.lane.walk_pos;
-        more = settle_and_kill(&rig, domain, done_pos, &steps);
+        more = settle_and_kill(&rig, domain, done_pos, &outcome, &steps);
         if (more < 0) {
-            settle_and_kill_blindly(&rig, domain, done_pos, random);
+            settle_and_kill_blindly(&rig, domain, done_pos, &outcome, random);
             more = kills < (BLIND ? 60 : KILLS_AIM);
         }
         check_after_kill(&rig, domain, old_done_pos, done_pos, old);

@@ -91,8 +91,10 @@ wrong() { # what, file's name as the audit gives it, file, counter, amount
     ' <"$dir/audit" || fail "$1 $4: the JSON does not say so"
 }
 ring=$(echo "$EHRING_RINGS"/orders/*.ring)
-for counter in committed_events accepted_events dead_lettered_events dropped_events; do
+for counter in committed_events accepted_events dead_lettered_events dropped_reboot_events; do
     wrong "ring" "ring orders/$(basename "$ring")" "$ring" $counter 1
+done
+for counter in committed_events accepted_events dead_lettered_events dropped_events; do
     wrong "totals" "removed rings of orders" "$EHRING_RINGS/orders.stat" $counter 1
 done
 wrong "ring" "ring orders/$(basename "$ring")" "$ring" committed_events -1

@@ -41,7 +41,7 @@ ship_start
 mv "$dir/later"/*.ring "$dir/r/bad/"
 refused() { says "level=error .*msg=\"file refused as a ring\" stream=bad ring=$1\.ring reason=.*$2"; }
 for half in bad later; do
-    refused $half-version 'has version 9, this program reads 1'
+    refused $half-version 'has version 9, this program reads 2'
     refused $half-short '(has [0-9]+ bytes|header|cannot be)'
     refused $half-half 'has 300000 bytes instead of'
     refused $half-noise 'begins with'
@@ -146,6 +146,11 @@ says 'level=info .*msg="ring drained and removed" .*ring=all\..* events=100 drop
 ship_stop
 ledger="$(counter boot committed_events) $(counter boot accepted_events) $(counter boot dropped_events) $(counter boot removed_rings)"
 [ "$ledger" = "400 240 160 4" ] || fail "ledger (committed accepted dropped rings): $ledger"
+"$build/ehring-stat" --audit --stream boot -j >"$dir/audit.json" # exit 3: the ring in quarantine is there
+node -e '
+    const { removed } = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8")).streams[0]
+    process.exit(removed.verdict == "closes" && JSON.stringify(removed.dropped) == JSON.stringify({ reboot: 160 }) ? 0 : 1)
+' "$dir/audit.json" || fail "what was dropped has no reason: $(cat "$dir/audit.json")"
 arrived "all that could be believed" once whole:100 beside:30 ahead:20 back:20 head:20 odd:20 cut:20 cut-data:20 \
     beside-ahead:30 beside-back:30 beside-head:30 beside-odd:30 beside-cut:30 beside-cut-data:30 beside-gate:30 some:40 all:100 young:100
 [ $failed -eq 0 ] && echo "what is no ring is named and kept, all others go on"

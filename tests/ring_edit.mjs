@@ -10,7 +10,7 @@ const set = (at, value) => { const b = Buffer.alloc(8); b.writeBigUInt64LE(BigIn
 const fill = (at, count, byte) => fs.writeSync(fd, Buffer.alloc(count, byte), 0, count, at)
 const versionAt = 8, bootIdAt = 112
 const producer = get(24), shipper = get(32), data = get(40), capacity = get(48)
-const writePos = producer, syncedPos = producer + 128 + 16 * 8, gate = shipper
+const writePos = producer, syncedPos = producer + 3 * 128, gate = shipper
 // The position behind the first n events of a ring that has not lapped.
 function posOf(n) {
   let pos = 0

@@ -334,6 +334,25 @@ Test(client_flush, tells_what_is_left_until_all_is_accepted)
     rig_close(&rig);
 }
 
+Test(client_stats, tell_what_the_shipper_gave_up_by_reason)
+{
+    struct rig rig;
+    struct ehring_stats stats;
+
+    rig_open(&rig, (struct ehring_options){0});
+    for (int i = 0; i < 9; i++)
+        cr_assert_eq(ehring_send(rig.ring, filler, 100, NULL), 0);
+    ring_lane_count(&rig.lane, &(struct ring_settled){.accepted_events = 1, .dropped_events = {[EHRING_ABANDONED_REBOOT] = 2, [5] = 4}});
+    cr_assert_eq(ehring_read_stats(rig.ring, &stats), 0);
+    cr_expect_eq(stats.abandoned_events, 6);
+    cr_expect_eq(stats.abandoned[EHRING_ABANDONED_REBOOT], 2);
+    cr_expect_eq(stats.abandoned[5], 4);
+    cr_expect_eq(stats.pending_events, 2);
+    cr_expect_str_eq(ehring_abandoned_name(EHRING_ABANDONED_REBOOT), "reboot");
+    cr_expect_null(ehring_abandoned_name(EHRING_ABANDONED_SLOTS));
+    rig_close(&rig);
+}
+
 Test(client_identity, is_where_a_reader_finds_the_event_over_many_laps)
 {
     struct rig rig;

@@ -12,7 +12,7 @@ static struct ring_shipper *shipper_of(const struct rig *rig)
 
 Test(ring_done, a_settlement_moves_position_and_counts)
 {
-    struct ring_settled settled = {1, 2, 3, 4, 5, 6};
+    struct ring_settled settled = {1, 2, 3, 4, 5, {6, 7, [RING_DROPPED_REASONS - 1] = 8}};
     struct rig rig;
 
     rig_open(&rig, 65536);
@@ -29,8 +29,11 @@ Test(ring_done, a_settlement_moves_position_and_counts)
     cr_assert_eq(order_none_load64(&counts->accepted_bytes), 4);
     cr_assert_eq(order_none_load64(&counts->accepted_batches), 6);
     cr_assert_eq(order_none_load64(&counts->dead_lettered_events), 8);
-    cr_assert_eq(order_none_load64(&counts->dropped_events), 10);
-    cr_assert_eq(order_none_load64(&counts->maybe_duplicate_events), 22);
+    cr_assert_eq(order_none_load64(&counts->maybe_duplicate_events), 20);
+    cr_assert_eq(order_none_load64(&counts->dropped_events[0]), 12);
+    cr_assert_eq(order_none_load64(&counts->dropped_events[1]), 14);
+    cr_assert_eq(order_none_load64(&counts->dropped_events[2]), 0);
+    cr_assert_eq(order_none_load64(&counts->dropped_events[RING_DROPPED_REASONS - 1]), 16);
     ring_done_clear(rig.ring);
     cr_assert_eq(ring_done_max(rig.ring), 0);
     rig_close(&rig);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "ring_rig.h"
+#include "ringbuf/ring_dropped.h"
 #include "ringbuf/ring_internal.h"
 #include "ringbuf/ring_ledger.h"
 #include "ringbuf/ring_refused.h"
@@ -58,7 +59,8 @@ static void open_half_settled(struct rig *rig)
     cr_assert_eq(rig_walk(rig), 20);
     ring_lane_settle(
         &rig->lane, DOMAIN_3, rig->walk.record[12].pos,
-        &(struct ring_settled){.accepted_events = 4, .dead_lettered_events = 1, .dropped_events = 1, .maybe_duplicate_events = 7});
+        &(struct ring_settled){
+            .accepted_events = 4, .dead_lettered_events = 1, .dropped_events = {[RING_DROPPED_REBOOT] = 1}, .maybe_duplicate_events = 7});
     rig_ack(rig, rig->walk.record[1].pos);
     ring_writer_count_refused(rig->writer, RING_REFUSED_FULL);
 }
@@ -85,6 +87,7 @@ Test(ring_ledger, has_every_event_in_one_place)
     cr_assert_eq(ledger.accepted_events, 4);
     cr_assert_eq(ledger.dead_lettered_events, 1);
     cr_assert_eq(ledger.dropped_events, 1);
+    cr_assert_eq(ledger.dropped[RING_DROPPED_REBOOT], 1);
     cr_assert_eq(ledger.pending_events, 14);
     cr_assert_eq(ledger.maybe_duplicate_events, 7);
     cr_assert_eq(ledger.refused[RING_REFUSED_FULL], 1);
@@ -141,7 +144,7 @@ Test(ring_ledger, closes_between_any_two_stores_of_a_settlement)
     order_none_store64(&words->redo.done_pos, rig.walk.record[3].pos); /* one event: record 1 */
     order_none_store64(&words->redo.counts.accepted_events, 5);
     order_none_store64(&words->redo.counts.dead_lettered_events, 1);
-    order_none_store64(&words->redo.counts.dropped_events, 1);
+    order_none_store64(&words->redo.counts.dropped_events[RING_DROPPED_REBOOT], 1);
     cr_assert_eq(difference_of(&rig), 0);
     cr_assert_eq(ledger_of(&rig).accepted_events, 4, "not full: it never was");
     order_none_store32(&words->redo.state, RING_REDO_FULL);
@@ -212,7 +215,8 @@ Test(ring_ledger, stays_open_by_as_much_as_any_counter_is_wrong)
         {&shipper->lane[0].counts.accepted_events, -1},
         {&shipper->lane[15].counts.accepted_events, -1},
         {&shipper->lane[0].counts.dead_lettered_events, -1},
-        {&shipper->lane[0].counts.dropped_events, -1},
+        {&shipper->lane[0].counts.dropped_events[RING_DROPPED_REBOOT], -1},
+        {&shipper->lane[3].counts.dropped_events[RING_DROPPED_REASONS - 1], -1},
     };
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
         uint64_t right = order_none_load64(counters[i].word);
@@ -344,7 +348,7 @@ static struct counters_words *open_totals(struct rig *rig, char path[128], struc
     order_none_store64(&words->totals.committed_events, 100);
     order_none_store64(&words->totals.accepted_events, 90);
     order_none_store64(&words->totals.dead_lettered_events, 7);
-    order_none_store64(&words->totals.dropped_events, 3);
+    order_none_store64(&words->totals.dropped_events[RING_DROPPED_REBOOT], 3);
     return words;
 }
 
@@ -373,7 +377,7 @@ Test(ring_ledger, of_removed_rings_closes_and_stays_open_by_what_is_wrong)
     cr_assert_eq(removed.removed_rings, 2);
     cr_assert_str_empty(removed.removing);
     _Atomic uint64_t *counters[] = {&words->totals.committed_events, &words->totals.accepted_events, &words->totals.dead_lettered_events,
-                                    &words->totals.dropped_events};
+                                    &words->totals.dropped_events[RING_DROPPED_REBOOT]};
     for (size_t i = 0; i < 4; i++) {
         order_none_add64(counters[i], 1);
         removed = removed_of(path);

@@ -11,9 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ringbuf/ring.h"
+#include "ringbuf/ring_dropped.h"
+#include "ringbuf/ring_internal.h"
 #include "ringbuf/ring_order.h"
+#include "ringbuf/ring_refused.h"
 #include "shipper/stream.h"
+
+#define TOTAL_WORDS (sizeof(struct counters_totals) / sizeof(uint64_t))
 
 struct rig {
     char dir[64];
@@ -84,7 +88,7 @@ static struct ring *ring_make(struct rig *rig)
         "%s", why.text);
     for (int i = 0; i < 9; i++)
         cr_assert_eq(ring_writer_put(writer, &(struct ring_shape){.payload_len = 3}, "abc"), 0);
-    ring_writer_count_refused(writer, 0);
+    ring_writer_count_refused(writer, RING_REFUSED_FULL);
     snprintf(file, sizeof file, "%s", strrchr(ring_writer_path(writer), '/') + 1);
     uint64_t end_pos = ring_writer_pos(writer);
     ring_writer_close(writer);
@@ -94,7 +98,7 @@ static struct ring *ring_make(struct rig *rig)
     ring_lane_settle(
         &lane, 3, end_pos,
         &(struct ring_settled){
-            .accepted_events = 7, .accepted_bytes = 21, .accepted_batches = 1, .dropped_events = 2, .maybe_duplicate_events = 4});
+            .accepted_events = 7, .accepted_bytes = 21, .accepted_batches = 1, .dropped_events = {2}, .maybe_duplicate_events = 4});
     return ring;
 }
 
@@ -112,9 +116,10 @@ static void totals_are(const struct rig *rig, uint64_t rings)
     cr_assert_eq(order_none_load64(&totals->accepted_events), 7 * rings);
     cr_assert_eq(order_none_load64(&totals->accepted_bytes), 21 * rings);
     cr_assert_eq(order_none_load64(&totals->accepted_batches), rings);
-    cr_assert_eq(order_none_load64(&totals->dropped_events), 2 * rings);
+    cr_assert_eq(order_none_load64(&totals->dropped_events[RING_DROPPED_REBOOT]), 2 * rings);
     cr_assert_eq(order_none_load64(&totals->maybe_duplicate_events), 4 * rings);
     cr_assert_eq(order_none_load64(&totals->refused_calls), rings);
+    cr_assert_eq(order_none_load64(&totals->refused_events[RING_REFUSED_FULL]), rings);
 }
 
 Test(stream, makes_a_directory_for_its_user_alone_without_a_group)
@@ -173,7 +178,7 @@ Test(stream, keeps_the_counts_of_a_ring_that_it_removes)
     for (uint64_t rings = 1; rings <= 3; rings++) {
         struct ring *ring = ring_make(&rig);
         snprintf(file, sizeof file, "%s", ring_name(ring));
-        cr_assert_eq(stream_remove_ring(&rig.stream, ring, 0), 0);
+        cr_assert_eq(stream_remove_ring(&rig.stream, ring), 0);
         ring_close(ring);
         cr_assert_not(ring_is_there(&rig, file));
         totals_are(&rig, rings);
@@ -184,15 +189,20 @@ Test(stream, keeps_the_counts_of_a_ring_that_it_removes)
     rig_close(&rig);
 }
 
-Test(stream, counts_what_a_removed_ring_still_had_as_committed_and_dropped)
+/* On a disk pages of one file are written at different times: after a power cut the writer's count may be older than the shipper's. */
+Test(stream, closes_the_ledger_of_a_removed_ring_whose_writers_count_did_not_reach_the_disk)
 {
     static struct rig rig;
     rig_open(&rig);
     struct ring *ring = ring_make(&rig);
-    cr_assert_eq(stream_remove_ring(&rig.stream, ring, 5), 0);
+    struct ring_lane lane;
+    ring_lane_open(&lane, ring, 0);
+    ring_lane_count(&lane, &(struct ring_settled){.accepted_events = 4});
+    ring->header.boot_id[0]++;
+    cr_assert_eq(stream_remove_ring(&rig.stream, ring), 0);
     ring_close(ring);
-    cr_assert_eq(order_none_load64(&rig.stream.words->totals.committed_events), 14);
-    cr_assert_eq(order_none_load64(&rig.stream.words->totals.dropped_events), 7);
+    cr_assert_eq(order_none_load64(&rig.stream.words->totals.committed_events), 13);
+    cr_assert_eq(order_none_load64(&rig.stream.words->totals.accepted_events), 11);
     rig_close(&rig);
 }
 
@@ -211,18 +221,18 @@ Test(stream, closes_the_ledger_of_a_removal_that_was_killed_at_any_store)
     snprintf(from, sizeof from, "%s/%s", rig.stream.dir, file);
     snprintf(kept, sizeof kept, "%s/kept", rig.dir);
     cr_assert_eq(link(from, kept), 0);
-    cr_assert_eq(stream_remove_ring(&rig.stream, ring, 0), 0);
+    cr_assert_eq(stream_remove_ring(&rig.stream, ring), 0);
     ring_close(ring);
     memcpy(&after, &rig.stream.words->totals, sizeof after);
     memcpy(&full, &rig.stream.words->redo, sizeof full);
     cr_assert_str_eq(full.ring_file, file);
-    for (size_t stores = 0; stores <= 10; stores++) {
+    for (size_t stores = 0; stores <= TOTAL_WORDS + 1; stores++) {
         struct counters_words *words = rig.stream.words;
         memcpy(&words->totals, &before, sizeof before);
-        memcpy(&words->totals, &after, (stores < 9 ? stores : 9) * sizeof(uint64_t));
+        memcpy(&words->totals, &after, (stores < TOTAL_WORDS ? stores : TOTAL_WORDS) * sizeof(uint64_t));
         memcpy(&words->redo, &full, sizeof full);
         order_redo_store32(&words->redo.full, 1);
-        if (stores < 10) /* else it was removed already */
+        if (stores <= TOTAL_WORDS) /* else it was removed already */
             cr_assert_eq(link(kept, from), 0);
         stream_close(&rig.stream);
         cr_assert_eq(rig_stream(&rig), 0);
@@ -241,7 +251,7 @@ Test(stream, counts_nothing_of_a_ring_whose_file_cannot_be_removed)
     cr_assert_eq(unlinkat(rig.stream.dir_fd, ring_name(ring), 0), 0);
     cr_assert_eq(mkdirat(rig.stream.dir_fd, ring_name(ring), 0700), 0); /* stands for any file that does not go */
     for (int look = 0; look < 2; look++)
-        cr_assert_lt(stream_remove_ring(&rig.stream, ring, 0), 0);
+        cr_assert_lt(stream_remove_ring(&rig.stream, ring), 0);
     totals_are(&rig, 0);
     stream_close(&rig.stream);
     cr_assert_eq(rig_stream(&rig), 0);

@@ -6,18 +6,22 @@
 #include <string.h>
 
 #include "look.h"
+#include "ringbuf/ring_dropped.h"
 #include "ringbuf/ring_refused.h"
 
-enum { NAME_BYTES = 400 };
+enum { NAME_BYTES = 400, REASON_BYTES = 24 };
 
 static const char *const verdicts[] = {[AUDIT_CLOSES] = "closes", [AUDIT_OPEN] = "open", [AUDIT_UNKNOWN] = "unknown"};
 
 static void print_part(const struct audit_stream *audit, const struct audit_part *part);
 static void print_ledger(const struct ring_ledger *ledger, enum audit_verdict verdict);
+static void print_reasons(const uint64_t *count, uint32_t reasons, const char *(*name_of)(uint32_t));
+static const char *reason_name(const char *(*name_of)(uint32_t), uint32_t reason, char name[REASON_BYTES]);
 static void complain(const struct audit_stream *audit, const struct audit_part *part);
 static const char *part_name(const struct audit_stream *audit, const struct audit_part *part, char name[NAME_BYTES]);
 static cJSON *part_json(const struct audit_part *part);
 static void ledger_json(cJSON *object, const struct ring_ledger *ledger);
+static void add_reasons(cJSON *object, const char *title, const uint64_t *count, uint32_t reasons, const char *(*name_of)(uint32_t));
 static void add_number(cJSON *object, const char *name, uint64_t value);
 static void add_text(cJSON *object, const char *name, const char *text);
 
@@ -94,14 +98,37 @@ static void print_ledger(const struct ring_ledger *ledger, enum audit_verdict ve
     printf("  committed %" PRIu64 " %s accepted %" PRIu64 " + dead-lettered %" PRIu64 " + dropped %" PRIu64 " + pending %" PRIu64 "\n",
            ledger->committed_events, ring_ledger_difference(ledger) == 0 ? "=" : "is not", ledger->accepted_events,
            ledger->dead_lettered_events, ledger->dropped_events, ledger->pending_events);
+    if (ledger->dropped_events > 0) {
+        printf("  dropped");
+        print_reasons(ledger->dropped, RING_DROPPED_REASONS, ring_dropped_name);
+        putchar('\n');
+    }
     printf("  beside: maybe duplicate %" PRIu64 ", refused %" PRIu64, ledger->maybe_duplicate_events, ledger->refused_calls);
+    print_reasons(ledger->refused, RING_REFUSED_REASONS, ring_refused_name);
+    putchar('\n');
+}
+
+/* " (full 3, timed_out 1)", or nothing. */
+static void print_reasons(const uint64_t *count, uint32_t reasons, const char *(*name_of)(uint32_t))
+{
     const char *before = " (";
-    for (uint32_t i = 0; i < RING_REFUSED_KNOWN; i++)
-        if (ledger->refused[i] > 0) {
-            printf("%s%s %" PRIu64, before, ring_refused_name(i), ledger->refused[i]);
+    char name[REASON_BYTES];
+
+    for (uint32_t i = 0; i < reasons; i++)
+        if (count[i] > 0) {
+            printf("%s%s %" PRIu64, before, reason_name(name_of, i, name), count[i]);
             before = ", ";
         }
-    printf("%s\n", before[0] == ',' ? ")" : "");
+    printf("%s", before[0] == ',' ? ")" : "");
+}
+
+/* A slot that a newer program gave a meaning is shown by its number. */
+static const char *reason_name(const char *(*name_of)(uint32_t), uint32_t reason, char name[REASON_BYTES])
+{
+    if (name_of(reason))
+        return name_of(reason);
+    snprintf(name, REASON_BYTES, "reason%" PRIu32, reason);
+    return name;
 }
 
 static void complain(const struct audit_stream *audit, const struct audit_part *part)
@@ -153,7 +180,6 @@ static cJSON *part_json(const struct audit_part *part)
 static void ledger_json(cJSON *object, const struct ring_ledger *ledger)
 {
     char text[24];
-    cJSON *refused;
 
     add_number(object, "committed_events", ledger->committed_events);
     add_number(object, "accepted_events", ledger->accepted_events);
@@ -164,10 +190,18 @@ static void ledger_json(cJSON *object, const struct ring_ledger *ledger)
     cJSON_AddRawToObject(object, "difference_events", text);
     add_number(object, "maybe_duplicate_events", ledger->maybe_duplicate_events);
     add_number(object, "refused_calls", ledger->refused_calls);
-    refused = cJSON_AddObjectToObject(object, "refused");
-    for (uint32_t i = 0; i < RING_REFUSED_KNOWN; i++)
-        if (ledger->refused[i] > 0)
-            add_number(refused, ring_refused_name(i), ledger->refused[i]);
+    add_reasons(object, "dropped", ledger->dropped, RING_DROPPED_REASONS, ring_dropped_name);
+    add_reasons(object, "refused", ledger->refused, RING_REFUSED_REASONS, ring_refused_name);
+}
+
+static void add_reasons(cJSON *object, const char *title, const uint64_t *count, uint32_t reasons, const char *(*name_of)(uint32_t))
+{
+    cJSON *by_reason = cJSON_AddObjectToObject(object, title);
+    char name[REASON_BYTES];
+
+    for (uint32_t i = 0; i < reasons; i++)
+        if (count[i] > 0)
+            add_number(by_reason, reason_name(name_of, i, name), count[i]);
 }
 
 static void add_number(cJSON *object, const char *name, uint64_t value)

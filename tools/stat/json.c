@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "ringbuf/ring.h"
-#include "ringbuf/ring_refused.h"
 
 static void add_ring(cJSON *object, const struct stat_look *look);
 static void add_line(cJSON *lines, const struct stat_look *look, const struct ring_stat_desc *line);
@@ -123,11 +122,11 @@ static void add_values(cJSON *object, const struct stat_look *look, const struct
     add_number(object, "value", all);
     if (values)
         cJSON_AddItemToObject(object, "values", values);
-    if (strcmp(line->name, "refused_events") == 0 && line->count > 1)
+    if (stat_reason_name(line, 0) && line->count > 1)
         reasons = cJSON_AddObjectToObject(object, "reasons");
     for (uint32_t i = 0; reasons && i < line->count; i++)
-        if (ring_refused_name(i))
-            add_number(reasons, ring_refused_name(i), ring_stat_value(&look->view, line, i));
+        if (stat_reason_name(line, i))
+            add_number(reasons, stat_reason_name(line, i), ring_stat_value(&look->view, line, i));
 }
 
 static void add_text(cJSON *object, const struct stat_look *look, const struct ring_stat_desc *line)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ringbuf/ring.h"
+#include "ringbuf/ring_dropped.h"
 #include "ringbuf/ring_order.h"
 #include "ringbuf/ring_refused.h"
 
@@ -67,7 +68,7 @@ const char *stat_label(const char *text, size_t cap, char label[STAT_LABEL_BYTES
 
 const char *stat_index_label(const struct ring_stat_desc *line, uint32_t index, char label[STAT_LABEL_BYTES])
 {
-    const char *reason = strcmp(line->name, "refused_events") == 0 ? ring_refused_name(index) : NULL;
+    const char *reason = stat_reason_name(line, index);
     char by[STAT_LABEL_BYTES];
 
     if (reason)
@@ -75,6 +76,18 @@ const char *stat_index_label(const struct ring_stat_desc *line, uint32_t index, 
     else
         snprintf(label, STAT_LABEL_BYTES, "%.60s %-3" PRIu32, stat_label(line->index, sizeof(line->index), by), index);
     return label;
+}
+
+const char *stat_reason_name(const struct ring_stat_desc *line, uint32_t index)
+{
+    static const char removing[] = "removing_";
+    const char *name = strncmp(line->name, removing, sizeof(removing) - 1) == 0 ? line->name + sizeof(removing) - 1 : line->name;
+
+    if (strcmp(line->index, "reason") != 0)
+        return NULL;
+    if (strcmp(name, "refused_events") == 0)
+        return ring_refused_name(index);
+    return strcmp(name, "dropped_events") == 0 ? ring_dropped_name(index) : NULL;
 }
 
 static int check_table(struct stat_look *look)

@@ -41,7 +41,9 @@ bool stat_look_spoilt(const struct stat_look *look);
 #define STAT_LABEL_BYTES 96
 /* A text of a file's table, terminated and free of anything that is not printable ASCII. */
 const char *stat_label(const char *text, size_t cap, char label[STAT_LABEL_BYTES]);
-/* What value `index` of a repeated line is of: "lane 3", or a refusal's reason by its name. */
+/* The reason that value `index` of a line stands for, of refused calls or dropped events; NULL: none, or none that is known. */
+const char *stat_reason_name(const struct ring_stat_desc *line, uint32_t index);
+/* What value `index` of a repeated line is of: "lane 3", or a reason by its name. */
 const char *stat_index_label(const struct ring_stat_desc *line, uint32_t index, char label[STAT_LABEL_BYTES]);
 
 #endif
