@@ -168,9 +168,16 @@ int ring_cut_take(const struct ring *ring, struct ring_cut *cut);
  * what was to be walked; -EBADMSG: heads or positions that cannot be. */
 int ring_cut_count_pending(const struct ring *ring, const struct ring_cut *cut, uint64_t write_pos, uint64_t *pending);
 
+struct ring_stat_desc;
+struct ring_stat_view;
+
+/* ---- ring_stat_carry.c ---- */
+
+/* Values of lines that both tables have, by name and kind, into a new file's zeroed bytes. `table`: ours, offsets in the new file. */
+void ring_stat_carry(const struct ring_stat_view *from, const struct ring_stat_desc *table, uint32_t count, uint8_t *map);
+
 /* ---- ring_table.c ---- */
 
-struct ring_stat_desc;
 /* Writes the ring's own counters as a table (offsets in this file); returns the number of lines. `to` NULL: only the number. */
 uint32_t ring_table_fill(struct ring_stat_desc *to, const struct ring_geometry *geometry);
 

@@ -31,6 +31,7 @@ static int take_over(const char *path, const struct plan *plan, struct ring_stat
 static bool is_same(const uint8_t *map, const struct plan *plan);
 static int replace(const char *path, const char *name, const struct plan *plan, struct ring_stat_file *out);
 static int map_rest(int fd, const struct plan *plan, struct ring_stat_file *out);
+static int past_take(const char *path, const struct plan *plan, struct ring_stat_file *file);
 static void sign(struct ring_stat_file *file);
 static int view_map(const char *path, struct ring_stat_view *out, char *why, size_t why_len);
 static int view_table(struct ring_stat_view *view, const char *path, char *why, size_t why_len);
@@ -146,7 +147,7 @@ static int plan_make(const struct ring_stat_desc *table, uint32_t count, size_t 
     return 0;
 }
 
-/* An older file with the same table goes on counting. -ESTALE: it is another one. */
+/* An older file with the same table goes on counting. -ESTALE: it is another one, or none. */
 static int take_over(const char *path, const struct plan *plan, struct ring_stat_file *out)
 {
     struct stat stat;
@@ -161,12 +162,14 @@ static int take_over(const char *path, const struct plan *plan, struct ring_stat
     else
         err = map_rest(fd, plan, out);
     close(fd);
-    if (!err && !is_same(out->map, plan)) {
-        munmap(out->map, out->map_len);
-        *out = (struct ring_stat_file){0};
-        err = -ESTALE;
-    }
-    return err;
+    if (err)
+        return err;
+    out->past = RING_STAT_PAST_KEPT;
+    if (is_same(out->map, plan))
+        return 0;
+    munmap(out->map, out->map_len);
+    *out = (struct ring_stat_file){0};
+    return -ESTALE;
 }
 
 static bool is_same(const uint8_t *map, const struct plan *plan)
@@ -209,10 +212,11 @@ static int replace(const char *path, const char *name, const struct plan *plan, 
                                             .stat_desc_len = sizeof(struct ring_stat_desc)};
         snprintf(header->name, sizeof(header->name), "%s", name);
         memcpy(header + 1, plan->table, plan->count * sizeof(*plan->table));
+        err = past_take(path, plan, out);
         order_publish_version(&header->version, RING_STAT_VERSION);
-        out->created = true;
-        err = rename(draft, path) == 0 ? 0 : -errno;
     }
+    if (!err)
+        err = rename(draft, path) == 0 ? 0 : -errno;
     if (err) {
         ring_stat_file_close(out);
         unlink(draft);
@@ -228,6 +232,34 @@ static int map_rest(int fd, const struct plan *plan, struct ring_stat_file *out)
         return -errno;
     *out = (struct ring_stat_file){.map = map, .map_len = plan->file_len, .values = (uint8_t *)map + plan->values_off};
     return 0;
+}
+
+/* A fifo or a directory is set aside like any other thing that is no stat file. */
+static int past_take(const char *path, const struct plan *plan, struct ring_stat_file *file)
+{
+    struct ring_stat_view view;
+    char aside[PATH_MAX];
+    struct stat stat;
+
+    if (lstat(path, &stat) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (ring_stat_view_open(path, &view, NULL, 0) == 0) {
+        bool ours = view.source == RING_STAT_OF_SHIPPER;
+        if (ours)
+            ring_stat_carry(&view, plan->table, plan->count, file->map);
+        ours = ours && !ring_guard_faulted(view.guard);
+        ring_stat_view_close(&view);
+        if (ours) {
+            file->past = RING_STAT_PAST_CARRIED;
+            return 0;
+        }
+        memset(file->values, 0, plan->values_len);
+    }
+    file->past = RING_STAT_PAST_SET_ASIDE;
+    int len = snprintf(aside, sizeof(aside), "%s.bad", path);
+    if (len < 0 || (size_t)len >= sizeof(aside))
+        return -ENAMETOOLONG;
+    return rename(path, aside) == 0 ? 0 : -errno;
 }
 
 /* Who counts now, and since when. */

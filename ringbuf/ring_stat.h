@@ -64,14 +64,21 @@ struct ring_stat_header {
     char name[RING_NAME_BYTES];
 };
 
+enum ring_stat_past {                           /* what a stat file begins with */
+                      RING_STAT_PAST_NONE,      /* there was none */
+                      RING_STAT_PAST_KEPT,      /* the same table: the file is the old one */
+                      RING_STAT_PAST_CARRIED,   /* another table: lines of the same name go on */
+                      RING_STAT_PAST_SET_ASIDE, /* unreadable: kept under another name, all counts begin at zero */
+};
 struct ring_stat_file {
     void *map;
     size_t map_len;
     void *values; /* values_len bytes, page-aligned */
-    bool created; /* false: an older file with the same table was taken over, values kept */
+    enum ring_stat_past past;
 };
-/* Opens or makes a stat file with this table (offsets relative to the values; made absolute in the file). A file whose table or size
- * differs is replaced. 0 or -errno. One shipper per file (the stream's lock). */
+/* Opens or makes a stat file with this table (offsets relative to the values; made absolute in the file). A file with another table is
+ * replaced by one that goes on counting where the lines' names are the same. What is no stat file of this version is kept as `<path>.bad`.
+ * 0 or -errno. One shipper per file (the stream's lock). */
 int ring_stat_file_open(const char *path, const char *name, const struct ring_stat_desc *table, uint32_t count, size_t values_len,
                         struct ring_stat_file *out);
 void ring_stat_file_close(struct ring_stat_file *file);

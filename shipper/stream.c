@@ -107,6 +107,11 @@ static int stream_open_counters(const struct config *config, struct stream *stre
         return rc;
     }
     stream->words = stream->stat.values;
+    if (stream->stat.past == RING_STAT_PAST_CARRIED)
+        log_line(LOG_INFO, "stream", "counters of another version of the shipper go on", "stream=%s file=%s", stream->config->name, path);
+    else if (stream->stat.past == RING_STAT_PAST_SET_ASIDE)
+        log_line(LOG_WARN, "stream", "the file of counters cannot be read: it is kept as .bad, all totals begin at zero",
+                 "stream=%s file=%s", stream->config->name, path);
     for (uint32_t w = 0; w < COUNTERS_WORKERS; w++) { /* gauges of an earlier life */
         struct counters_worker *words = &stream->words->worker[w];
         _Atomic uint64_t *const gauge[] = {

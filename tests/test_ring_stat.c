@@ -98,7 +98,7 @@ static const struct ring_stat_desc table[] = {
     {.name = "wait", .unit = "ns", .off = offsetof(struct values, hist), .count = 1, .kind = RING_STAT_HISTOGRAM, .width = 8, .help = "h"},
 };
 
-Test(ring_stat, a_stat_file_goes_on_counting_after_a_restart_and_starts_anew_with_another_table)
+Test(ring_stat, a_stat_file_goes_on_counting_after_a_restart)
 {
     struct ring_stat_file file;
     struct ring_stat_view view;
@@ -108,11 +108,11 @@ Test(ring_stat, a_stat_file_goes_on_counting_after_a_restart_and_starts_anew_wit
     rig_dirs(&rig);
     snprintf(path, sizeof(path), "%s/orders.stat", rig.rings);
     cr_assert_eq(ring_stat_file_open(path, "orders", table, 2, sizeof(struct values), &file), 0);
-    cr_assert(file.created);
+    cr_assert_eq(file.past, RING_STAT_PAST_NONE);
     order_none_add64(&((struct values *)file.values)->sent, 7);
     ring_stat_file_close(&file);
     cr_assert_eq(ring_stat_file_open(path, "orders", table, 2, sizeof(struct values), &file), 0);
-    cr_assert(!file.created);
+    cr_assert_eq(file.past, RING_STAT_PAST_KEPT);
     order_none_add64(&((struct values *)file.values)->sent, 1);
     cr_assert_eq(ring_stat_view_open(path, &view, why, sizeof(why)), 0, "%s", why);
     cr_assert_eq(view.source, RING_STAT_OF_SHIPPER);
@@ -120,10 +120,113 @@ Test(ring_stat, a_stat_file_goes_on_counting_after_a_restart_and_starts_anew_wit
     cr_assert_eq(ring_stat_value(&view, find(&view, "sent_events"), 0), 8);
     ring_stat_view_close(&view);
     ring_stat_file_close(&file);
-    cr_assert_eq(ring_stat_file_open(path, "orders", table, 1, sizeof(struct values), &file), 0);
-    cr_assert(file.created);
-    cr_assert_eq(order_none_load64(&((struct values *)file.values)->sent), 0);
+    unlink(path);
+    rig_close(&rig);
+}
+
+struct older {
+    _Atomic uint64_t sent, position[3];
+    _Atomic uint32_t by_worker[4];
+    _Atomic uint64_t gone;
+    char text[16];
+    struct ring_hist hist[3];
+};
+#define OLD(name_, field, count_, stride_, kind_, width_)                                                                                  \
+    {                                                                                                                                      \
+        .name = name_, .unit = "x", .off = offsetof(struct older, field), .count = count_, .stride = stride_, .kind = kind_,               \
+        .width = width_, .help = "h"                                                                                                       \
+    }
+static const struct ring_stat_desc older_table[] = {
+    OLD("gone", gone, 1, 0, RING_STAT_COUNTER, 8),          OLD("wait", hist, 3, sizeof(struct ring_hist), RING_STAT_HISTOGRAM, 8),
+    OLD("sent_events", sent, 1, 0, RING_STAT_COUNTER, 8),   OLD("by_worker", by_worker, 4, 4, RING_STAT_COUNTER, 4),
+    OLD("position", position, 3, 8, RING_STAT_POSITION, 8), OLD("text", text, 1, 16, RING_STAT_TEXT, 8),
+    OLD("other_kind", gone, 1, 0, RING_STAT_GAUGE, 8),
+};
+
+struct newer {
+    struct ring_hist hist;
+    char text[8];
+    _Atomic uint64_t position[2], other_kind, by_worker[2], fresh, sent[2];
+};
+#define NEW(name_, field, count_, stride_, kind_)                                                                                          \
+    {                                                                                                                                      \
+        .name = name_, .unit = "x", .off = offsetof(struct newer, field), .count = count_, .stride = stride_, .kind = kind_, .width = 8,   \
+        .help = "h"                                                                                                                        \
+    }
+static const struct ring_stat_desc newer_table[] = {
+    NEW("sent_events", sent, 2, 8, RING_STAT_COUNTER),      NEW("by_worker", by_worker, 2, 8, RING_STAT_COUNTER),
+    NEW("fresh", fresh, 1, 0, RING_STAT_COUNTER),           NEW("position", position, 2, 8, RING_STAT_POSITION),
+    NEW("wait", hist, 1, 0, RING_STAT_HISTOGRAM),           NEW("text", text, 1, 8, RING_STAT_TEXT),
+    NEW("other_kind", other_kind, 1, 0, RING_STAT_COUNTER),
+};
+
+Test(ring_stat, lines_of_the_same_name_go_on_when_the_table_is_another_one)
+{
+    struct ring_stat_file file;
+    struct rig rig;
+    char path[128], bad[140];
+
+    rig_dirs(&rig);
+    snprintf(path, sizeof(path), "%s/orders.stat", rig.rings);
+    snprintf(bad, sizeof(bad), "%s.bad", path);
+    cr_assert_eq(ring_stat_file_open(path, "orders", older_table, 7, sizeof(struct older), &file), 0);
+    struct older *older = file.values;
+    order_none_add64(&older->sent, 7);
+    order_none_add64(&older->gone, 5);
+    for (uint32_t i = 0; i < 4; i++)
+        order_none_store32(&older->by_worker[i], 10u + i);
+    for (uint32_t i = 0; i < 3; i++) {
+        order_none_store64(&older->position[i], 100 * (i + 1));
+        ring_hist_add(&older->hist[i], 1000 * (i + 1));
+    }
+    strcpy(older->text, "some ring");
     ring_stat_file_close(&file);
+
+    cr_assert_eq(ring_stat_file_open(path, "orders", newer_table, 7, sizeof(struct newer), &file), 0);
+    cr_assert_eq(file.past, RING_STAT_PAST_CARRIED);
+    struct newer *newer = file.values;
+    cr_expect_eq(order_none_load64(&newer->sent[0]), 7);
+    cr_expect_eq(order_none_load64(&newer->sent[1]), 0);
+    cr_expect_eq(order_none_load64(&newer->by_worker[0]), 10);
+    cr_expect_eq(order_none_load64(&newer->by_worker[1]), 11 + 12 + 13, "what has no place of its own is not lost");
+    cr_expect_eq(order_none_load64(&newer->position[1]), 200, "positions do not add up");
+    cr_expect_eq(order_none_load64(&newer->fresh), 0);
+    cr_expect_eq(order_none_load64(&newer->other_kind), 0);
+    cr_expect_str_eq(newer->text, "some ri");
+    cr_expect_eq(order_none_load64(&newer->hist.count), 3);
+    cr_expect_eq(order_none_load64(&newer->hist.sum), 6000);
+    cr_expect_eq(order_none_load64(&newer->hist.bucket[ring_hist_bucket_of(2000)]), 1);
+    ring_stat_file_close(&file);
+    cr_assert_eq(ring_stat_file_open(path, "orders", newer_table, 7, sizeof(struct newer), &file), 0);
+    cr_assert_eq(file.past, RING_STAT_PAST_KEPT);
+    cr_expect_eq(order_none_load64(&((struct newer *)file.values)->by_worker[1]), 36, "carried once");
+    ring_stat_file_close(&file);
+    cr_assert_neq(access(bad, F_OK), 0);
+    unlink(path);
+    rig_close(&rig);
+}
+
+Test(ring_stat, what_is_no_stat_file_is_set_aside_and_kept)
+{
+    struct ring_stat_file file;
+    struct rig rig;
+    char path[128], bad[140], kept[8] = "";
+
+    rig_dirs(&rig);
+    snprintf(path, sizeof(path), "%s/orders.stat", rig.rings);
+    snprintf(bad, sizeof(bad), "%s.bad", path);
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    cr_assert_eq(write(fd, "nothing", 7), 7);
+    close(fd);
+    cr_assert_eq(ring_stat_file_open(path, "orders", table, 2, sizeof(struct values), &file), 0);
+    cr_assert_eq(file.past, RING_STAT_PAST_SET_ASIDE);
+    ring_stat_file_close(&file);
+    fd = open(bad, O_RDONLY);
+    cr_assert_eq(read(fd, kept, 7), 7);
+    close(fd);
+    cr_assert_str_eq(kept, "nothing");
+    unlink(path);
+    unlink(bad);
     rig_close(&rig);
 }
 
