@@ -112,6 +112,9 @@ int ring_ledger_of_removed(const struct ring_stat_view *view, struct ring_ledger
             return ring_refuse(why, RING_TOO_SHORT, -EBADMSG, "the file was cut while it was read");
         if (memcmp(&first, &second, sizeof(first)) != 0)
             continue;
+        if (second.full > 1)
+            return ring_refuse(why, RING_INCONSISTENT, -EBADMSG, "its redo record is neither full nor empty but %llu",
+                               (unsigned long long)second.full);
         out->ledger = ledger_of(second.full ? &second.redo : &second.now);
         out->removed_rings = second.full ? second.redo.removed_rings : second.now.removed_rings;
         if (second.full)

@@ -39,7 +39,7 @@ struct ring_ledger_removed {   /* of a stream's file */
 };
 
 /* What removed rings had, by the lines' names in a shipper's file; a full redo record is read as if applied. 0, -EAGAIN as above, -EBADMSG:
- * cut while it was read, -ENOENT: not a file with these lines. */
+ * cut while it was read, or a redo record that cannot be; -ENOENT: not a file with these lines. */
 int ring_ledger_of_removed(const struct ring_stat_view *view, struct ring_ledger_removed *out, struct ring_refusal *why);
 
 #endif
