@@ -147,7 +147,8 @@ uint64_t ring_synced_pos(const struct ring *ring);
  * redo record, then the gate goes to write_pos: the ledger closes with nothing pending. Returns how many events. No worker holds the ring.
  */
 uint64_t ring_drop_unsynced(struct ring *ring);
-/* msync of all up to now, then stores the shipper's synced_pos. May block for the disk. 0 or -errno. */
+/* msync of all up to now, then stores the shipper's synced_pos; of an earlier boot that stays what it was. May block for the disk. 0 or
+ * -errno. */
 int ring_sync(struct ring *ring);
 
 /* Quarantine: writes the reason into the file (if it still can) and remembers it. Any thread of the shipper; the first reason stays. */
@@ -158,8 +159,8 @@ const char *ring_quarantine_text(enum ring_quarantine reason);
 
 /* ---- start of a shipper on a ring: one thread, before the lanes are used ---- */
 
-/* Stores full redo records again, checks gate, done and ack positions (-EBADMSG: quarantine it), sets every lane in force to the gate
- * and `lane_count`. */
+/* Of an earlier boot, brings positions beyond what is written back to it. Stores full redo records again, checks gate, done and ack
+ * positions (-EBADMSG: quarantine it), sets every lane in force to the gate and `lane_count`. */
 int ring_lanes_begin(struct ring *ring, uint32_t lane_count);
 
 /* The partition count in force for done_pos, 0 if none yet. Setting another one clears done_pos of no domain: the caller has drained. */

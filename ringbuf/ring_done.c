@@ -15,7 +15,24 @@ static_assert(offsetof(struct ring_settled, maybe_duplicate_events) == offsetof(
               "same order");
 
 static void settle(struct ring_lane *lane, uint32_t domain, uint64_t done_pos, const struct ring_settled *settled);
+/* The pages of a file reach the disk in no order: after a power cut what is settled may lie beyond what is written. That was settled, and
+ * what it was is gone with the writer's page: the positions go back to where the file ends. Returns the gate. */
+static uint64_t clip_to_written(struct ring_shipper *shipper, uint64_t gate_pos, uint64_t write_pos)
+{
+    for (uint32_t i = 0; i < RING_LANES_MAX; i++)
+        if (order_redo_load64(&shipper->lane[i].redo.done_pos) > write_pos)
+            order_redo_store64(&shipper->lane[i].redo.done_pos, write_pos);
+    for (uint32_t slot = 0; slot < RING_DOMAINS_MAX; slot++)
+        if (order_none_load64(&shipper->done_pos[slot]) > write_pos)
+            order_redo_store64(&shipper->done_pos[slot], write_pos);
+    if (gate_pos <= write_pos)
+        return gate_pos;
+    order_redo_store64(&shipper->gate.gate_pos, write_pos);
+    return write_pos;
+}
+
 static int redo_finish(struct ring_shipper *shipper, struct ring_lane_words *words, uint64_t write_pos, uint64_t capacity);
+static uint64_t clip_to_written(struct ring_shipper *shipper, uint64_t gate_pos, uint64_t write_pos);
 static void domain_take_back(struct ring *ring, uint32_t domain, uint64_t events);
 static int check_positions(const struct ring *ring, uint64_t gate_pos, uint64_t write_pos);
 static void counts_copy(struct ring_lane_counts *to, const struct ring_lane_counts *from);
@@ -29,6 +46,8 @@ int ring_lanes_begin(struct ring *ring, uint32_t lane_count)
     int err = 0;
 
     assert(lane_count > 0 && lane_count <= RING_LANES_MAX);
+    if (!ring_is_this_boot(ring))
+        gate_pos = clip_to_written(shipper, gate_pos, write_pos);
     for (uint32_t i = 0; i < RING_LANES_MAX && !err; i++)
         err = redo_finish(shipper, &shipper->lane[i], write_pos, ring->capacity);
     if (!err)

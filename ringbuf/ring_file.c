@@ -208,6 +208,8 @@ int ring_sync(struct ring *ring)
 
     if (!ring->in_memory && msync(ring->map, ring->map_len, MS_SYNC) != 0)
         return -errno;
+    if (!ring_is_this_boot(ring)) /* what did not reach the disk then does not by a sync now */
+        return 0;
     order_none_store64(&ring->shipper->control.synced_pos, write_pos);
     if (!ring->in_memory && msync(ring->map, ring->header.data_off, MS_SYNC) != 0)
         return -errno;

@@ -77,12 +77,14 @@ void ring_ledger_add(struct ring_ledger *sum, const struct ring_ledger *more)
 
 int ring_ledger_of_ring(const struct ring *ring, struct ring_ledger *out, struct ring_refusal *why)
 {
+    uint64_t write_pos = order_observe(&ring->producer->hot.write_pos);
+    bool believed = ring_is_this_boot(ring); /* else pages of different instants may be together in the file */
     int64_t last_difference = 0;
     int same = 0;
 
     if (ring_quarantined(ring) != RING_QUARANTINE_NONE)
         return refuse(ring, -EBADMSG, why);
-    if (!ring_is_this_boot(ring) && ring_synced_pos(ring) != order_observe(&ring->producer->hot.write_pos))
+    if (!believed && ring_synced_pos(ring) != write_pos && order_load_gate(&ring->shipper->gate.gate_pos) != write_pos)
         return refuse(ring, -ESTALE, why);
     for (int tries = 0; tries < CUT_TRIES; tries++, sched_yield()) {
         int err = take(ring, out);
@@ -94,7 +96,7 @@ int ring_ledger_of_ring(const struct ring *ring, struct ring_ledger *out, struct
         same = same > 0 && difference == last_difference ? same + 1 : 1;
         last_difference = difference;
         if (difference == 0 || same == SAME_TIMES)
-            return 0;
+            return difference == 0 || believed ? 0 : refuse(ring, -ESTALE, why);
     }
     return refuse(ring, -EAGAIN, why);
 }
@@ -153,8 +155,7 @@ static int refuse(const struct ring *ring, int err, struct ring_refusal *why)
     if (err == -EAGAIN)
         return ring_refuse(why, RING_READY, err, "no consistent cut in %d tries: the ring is too busy, try again", CUT_TRIES);
     if (err == -ESTALE)
-        return ring_refuse(why, RING_READY, err,
-                           "of an earlier boot: what lies behind byte %llu was not synced, nobody can tell what it held",
+        return ring_refuse(why, RING_READY, err, "of an earlier boot, synced to byte %llu: nobody can tell what did not reach the disk",
                            (unsigned long long)ring_synced_pos(ring));
     if (ring_faulted(ring))
         return ring_refuse(why, RING_TOO_SHORT, err, "the file was cut while it was read");

@@ -28,8 +28,8 @@ void ring_ledger_add(struct ring_ledger *sum, const struct ring_ledger *more);
 
 /* The ledger of one ring, from a consistent cut however busy writer and shipper are; a full redo record is read as if applied. Any access,
  * any thread. 0: *out is a cut (that it closes is another matter); else `why` has the sentence and the result is -EAGAIN: no consistent cut
- * to be had; -EBADMSG: in quarantine, or records or positions that cannot be; -ESTALE: of an earlier boot and not synced to its end, so
- * nobody can tell. */
+ * to be had; -EBADMSG: in quarantine, or records or positions that cannot be; -ESTALE: of an earlier boot, and not synced to its
+ * end or its counts do not close, so nobody can tell. */
 int ring_ledger_of_ring(const struct ring *ring, struct ring_ledger *out, struct ring_refusal *why);
 
 struct ring_ledger_removed {   /* of a stream's file */

@@ -270,6 +270,94 @@ Test(ring_ledger, cannot_tell_of_what_cannot_be)
     rig_close(&rig);
 }
 
+/* ---- rings of an earlier boot ---- */
+
+static struct ring_producer *producer_of(const struct rig *rig)
+{
+    return (struct ring_producer *)(rig_bytes(rig) + rig->ring->header.producer_off);
+}
+
+/* Half settled, of an earlier boot, synced up to its record 12; all that was synced is settled. */
+static void open_earlier_boot(struct rig *rig)
+{
+    open_half_settled(rig);
+    rig->ring->header.boot_id[0]++;
+    order_none_store64(&producer_of(rig)->sync.synced_pos, rig->walk.record[12].pos);
+    cr_expect_eq(refused(rig), -ESTALE);
+    cr_assert_eq(ring_sync(rig->ring), 0);
+    cr_expect_eq(ring_synced_pos(rig->ring), rig->walk.record[12].pos, "a sync now brings nothing back");
+    ring_lane_settle(&rig->lane, DOMAIN_5, rig->walk.record[12].pos, &(struct ring_settled){.accepted_events = 6});
+    rig_ack(rig, rig->walk.record[12].pos);
+    cr_expect_eq(refused(rig), -ESTALE, "the tail is still there");
+}
+
+Test(ring_ledger, of_an_earlier_boot_closes_when_the_tail_is_dropped_that_was_not_synced)
+{
+    struct rig rig;
+
+    open_earlier_boot(&rig);
+    cr_assert_eq(ring_drop_unsynced(rig.ring), 8);
+    struct ring_ledger ledger = ledger_of(&rig);
+    cr_assert_eq(ring_ledger_difference(&ledger), 0);
+    cr_assert_eq(ledger.committed_events, 20);
+    cr_assert_eq(ledger.pending_events, 0);
+    cr_assert_eq(ledger.dropped[RING_DROPPED_REBOOT], 1 + 8);
+    cr_assert_eq(ring_lanes_begin(rig.ring, 1), 0);
+    cr_assert_eq(ring_drop_unsynced(rig.ring), 0, "dropped once");
+    cr_assert_eq(difference_of(&rig), 0);
+    order_none_add64(&rig.ring->shipper->lane[0].counts.accepted_events, 1);
+    cr_assert_eq(refused(&rig), -ESTALE, "a page may be older than another one");
+    rig_close(&rig);
+}
+
+/* What a shipper leaves that is killed after each store: nobody can tell, never open, and the next start ends at the same. */
+Test(ring_ledger, of_an_earlier_boot_survives_a_kill_at_any_store_of_the_drop)
+{
+    enum { REDO_WRITTEN, REDO_FULL, COUNTED, GONE };
+
+    for (int stores = REDO_WRITTEN; stores <= GONE; stores++) {
+        struct rig rig;
+        open_earlier_boot(&rig);
+        struct ring_lane_words *words = &rig.ring->shipper->lane[0];
+        order_none_store32(&words->redo.domain, RING_REDO_NO_DOMAIN);
+        order_none_store64(&words->redo.done_pos, 0);
+        order_none_store64(&words->redo.counts.dropped_events[RING_DROPPED_REBOOT], 9);
+        if (stores >= REDO_FULL)
+            order_none_store32(&words->redo.state, RING_REDO_FULL);
+        if (stores >= COUNTED)
+            order_none_store64(&words->counts.dropped_events[RING_DROPPED_REBOOT], 9);
+        if (stores >= GONE)
+            order_none_store32(&words->redo.state, RING_REDO_EMPTY);
+        cr_expect_eq(refused(&rig), -ESTALE);
+        cr_assert_eq(ring_lanes_begin(rig.ring, 1), 0);
+        cr_expect_eq(ring_drop_unsynced(rig.ring), stores >= REDO_FULL ? 0 : 8);
+        cr_expect_eq(difference_of(&rig), 0);
+        cr_expect_eq(ledger_of(&rig).dropped[RING_DROPPED_REBOOT], 9);
+        rig_close(&rig);
+    }
+}
+
+/* The pages of a file reach the disk in any order: what the shipper had settled may lie beyond what the writer's page says is written. */
+Test(ring_ledger, of_an_earlier_boot_begins_although_more_is_settled_than_written)
+{
+    struct rig rig;
+
+    open_half_settled(&rig);
+    uint64_t end_pos = rig.walk.record[4].pos;
+    order_none_store64(&producer_of(&rig)->hot.write_pos, end_pos);
+    order_none_store64(&producer_of(&rig)->hot.event_count, 4);
+    order_none_store64(&rig.ring->shipper->gate.gate_pos, rig.walk.record[9].pos);
+    order_none_store64(&rig.ring->shipper->lane[0].redo.done_pos, rig.walk.record[14].pos);
+    order_none_store32(&rig.ring->shipper->lane[0].redo.state, RING_REDO_FULL);
+    rig.ring->header.boot_id[0]++;
+    cr_expect_eq(refused(&rig), -ESTALE);
+    cr_assert_eq(ring_lanes_begin(rig.ring, 1), 0);
+    cr_expect_eq(order_load_gate(&rig.ring->shipper->gate.gate_pos), end_pos);
+    cr_expect_eq(ring_done_max(rig.ring), end_pos);
+    cr_expect_eq(ring_drop_unsynced(rig.ring), 0);
+    rig_close(&rig);
+}
+
 struct race {
     struct rig rig;
     _Atomic uint32_t stop;
