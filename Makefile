@@ -46,6 +46,7 @@ RINGBUF_SRC := $(wildcard ringbuf/*.c)
 CLIENT_SRC := $(wildcard client/*.c)
 SHIPPER_SRC := $(filter-out shipper/main.c,$(wildcard shipper/*.c))
 HUB_SRC := $(filter-out tools/hub/main.c,$(wildcard tools/hub/*.c))
+CTL_SRC := $(filter-out tools/ctl/main.c,$(wildcard tools/ctl/*.c))
 TOOLS := $(filter-out hub,$(notdir $(patsubst %/main.c,%,$(wildcard tools/*/main.c))))
 TEST_SRC := $(wildcard tests/test_*.c)
 PLAIN_SRC := $(wildcard tests/stress_*.c tests/crash_*.c tests/fuzz_*.c)
@@ -55,6 +56,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 RINGBUF_A := $(BUILD)/libringbuf.a
 SHIPPER_A := $(BUILD)/libshipper.a
 HUB_A := $(BUILD)/libhub.a
+CTL_A := $(BUILD)/libctl.a
 EHRING_A := $(BUILD)/libehring.a
 EHRING_SO := $(BUILD)/libehring.so.0
 DIRECT_A := $(BUILD)/libehring-direct.a
@@ -78,7 +80,8 @@ $(BUILD)/obj/%.o: %.c Makefile
 $(RINGBUF_A): $(call objects,$(RINGBUF_SRC))
 $(SHIPPER_A): $(call objects,$(SHIPPER_SRC))
 $(HUB_A): $(call objects,$(HUB_SRC))
-$(RINGBUF_A) $(SHIPPER_A) $(HUB_A):
+$(CTL_A): $(call objects,$(CTL_SRC))
+$(RINGBUF_A) $(SHIPPER_A) $(HUB_A) $(CTL_A):
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR  ,$@)
@@ -125,7 +128,7 @@ $(BUILD)/ehring-$(1): $(call objects,$(wildcard tools/$(1)/*.c)) $(if $(CLIENT_S
 endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
 
-TEST_ARCHIVES := $(if $(HUB_SRC),$(HUB_A)) $(if $(SHIPPER_SRC),$(SHIPPER_A)) $(RINGBUF_A) $(if $(CLIENT_SRC),$(EHRING_A))
+TEST_ARCHIVES := $(if $(CTL_SRC),$(CTL_A)) $(if $(HUB_SRC),$(HUB_A)) $(if $(SHIPPER_SRC),$(SHIPPER_A)) $(RINGBUF_A) $(if $(CLIENT_SRC),$(EHRING_A))
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

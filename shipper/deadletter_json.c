@@ -300,9 +300,11 @@ static void time_put(struct line *line, const char *name, int64_t wall_ns)
 {
     char text[TIME_TEXT_BYTES], whole[64];
     int64_t left_ns = wall_ns % CLOCK_NS_PER_SECOND;
-    if (left_ns < 0)
+    time_t seconds = (time_t)(wall_ns / CLOCK_NS_PER_SECOND);
+    if (left_ns < 0) {
         left_ns += CLOCK_NS_PER_SECOND;
-    time_t seconds = (time_t)((wall_ns - left_ns) / CLOCK_NS_PER_SECOND);
+        seconds--;
+    }
     struct tm utc;
     gmtime_r(&seconds, &utc);
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);

@@ -17,7 +17,7 @@ forbid ringbuf 'client|shipper|tools|bench|tests'
 forbid client 'shipper|tools|bench|tests'
 forbid shipper 'client|tools|bench|tests'
 forbid tools/hub 'ringbuf|client|shipper|bench|tests'
-forbid tools 'shipper|bench|tests' '^tools/send/.*"shipper/ehring_direct\.h"'
+forbid tools 'shipper|bench|tests' '^tools/(send|ctl)/.*"shipper/ehring_direct\.h"'
 forbid bench 'shipper|tools|tests'
 
 hits=$(grep -rnE 'memory_order_|__atomic_|__sync_' --include='*.[ch]' ringbuf client shipper tools bench | grep -v '^ringbuf/ring_order.h:')
