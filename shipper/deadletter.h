@@ -18,8 +18,8 @@ struct deadletter_limits {
     uint32_t segment_seconds_max; /* the same for its age; 0: the default */
 };
 
-/* Starts the thread; touches no file. `dir` (at most 1,000 bytes) and <dir>/<stream> are made when the first letter comes. 0, -ENOMEM,
- * -ENAMETOOLONG or what pthread_create says. */
+/* Starts the thread; touches no file. `dir` (absolute, at most 1,000 bytes) and <dir>/<stream> are made, parents too, when the first letter
+ * comes. 0, -ENOMEM, -ENAMETOOLONG or what pthread_create says. */
 int deadletter_open(const char *dir, const struct deadletter_limits *limits, struct deadletter **out);
 /* Waits for the job under way; jobs not begun are done with -ECANCELED. NULL is fine. */
 void deadletter_close(struct deadletter *deadletter);

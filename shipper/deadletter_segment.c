@@ -165,13 +165,13 @@ static int segment_lock(const struct deadletter_segment *segment)
 
 static int dir_enter(struct deadletter_segment *segment, char *error, size_t error_cap)
 {
-    char parent[sizeof segment->dir];
-    snprintf(parent, sizeof parent, "%s", segment->dir);
-    *strrchr(parent, '/') = '\0';
-    const char *at = parent;
-    int rc = dir_make(parent);
-    if (rc == 0)
-        rc = dir_make(at = segment->dir);
+    char at[sizeof segment->dir];
+    int rc = 0;
+    for (const char *end = segment->dir; rc == 0 && end;) { /* from the top: what is missing is made */
+        end = strchr(end + 1, '/');
+        snprintf(at, sizeof at, "%.*s", (int)(end ? end - segment->dir : (ptrdiff_t)strlen(segment->dir)), segment->dir);
+        rc = dir_make(at);
+    }
     if (rc == 0) {
         segment->dir_fd = open(segment->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         rc = segment->dir_fd < 0 ? -errno : 0;

@@ -68,7 +68,7 @@ const struct outcome_row outcome_table[] = {
     /* trouble that passes */
     {OUTCOME_IN(OUTCOME_CBS), 0, "com.microsoft:timeout", NULL, {FAILED(OUTCOME_RECONNECT)}},
     {ALL_BUT(OUTCOME_CBS), 0, "com.microsoft:timeout", NULL, {FAILED(OUTCOME_RESEND), .maybe_delivered = true}},
-    {ALL, 0, "amqp:internal-error", NULL, {FAILED(OUTCOME_RESEND), .maybe_delivered = true}},
+    {ALL, 0, "amqp:internal-error", NULL, {FAILED(OUTCOME_RESEND), .maybe_delivered = true, .refused = true}},
     {ALL, 0, "amqp:illegal-state", NULL, {FAILED(OUTCOME_REOPEN_LINK)}},
     {ALL, 0, "amqp:link:transfer-limit-exceeded", NULL, {FAILED(OUTCOME_REOPEN_LINK)}},
     {ALL, 0, "amqp:connection:framing-error", NULL, {FAILED(OUTCOME_RECONNECT)}},

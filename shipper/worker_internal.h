@@ -36,7 +36,7 @@ void worker_verdict_end(struct worker_link *link);
 
 /* ---- worker_letter.c ---- */
 /* Whether the domain's first event is to become a dead letter, and why. */
-bool worker_letter_is_due(const struct worker_stream *ws, uint32_t domain, int64_t now_ns, enum deadletter_reason *reason);
+bool worker_letter_is_due(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns, enum deadletter_reason *reason);
 /* Takes at most `count_max` of the domain's first events and has them written. false: not now. */
 bool worker_letter_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, enum deadletter_reason reason,
                          uint32_t count_max, int64_t now_ns);

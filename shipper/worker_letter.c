@@ -12,18 +12,19 @@
 #include "shipper/worker_internal.h"
 
 #define LETTER_TEXT_BYTES (UINT64_C(1) << 20) /* a job is not added to beyond */
-#define AGE_CHECK_NS (100 * CLOCK_NS_PER_MS)
+#define AGE_CHECK_NS_MAX CLOCK_NS_PER_SECOND
+#define AGE_CHECK_NS_MIN (10 * CLOCK_NS_PER_MS)
 
 static struct worker_letter *letter_free(struct worker *worker);
 static int letter_fill(struct worker *worker, struct worker_stream *ws, struct worker_letter *letter, enum deadletter_reason reason,
                        uint32_t count_max);
 static int letter_add(struct worker *worker, struct worker_stream *ws, struct worker_letter *letter, enum deadletter_reason reason,
                       const struct fifo_entry *entry);
-static bool entry_is_too_old(const struct worker_stream *ws, const struct fifo_entry *entry);
+static int64_t entry_age_left_ns(const struct worker_stream *ws, const struct fifo_entry *entry);
 static void letter_done(struct worker *worker, struct worker_letter *letter, int64_t now_ns);
 static void domain_hold(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 
-bool worker_letter_is_due(const struct worker_stream *ws, uint32_t domain, int64_t now_ns, enum deadletter_reason *reason)
+bool worker_letter_is_due(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns, enum deadletter_reason *reason)
 {
     const struct config_stream *config = ws->stream->config;
     const struct feed_domain *d = &ws->feed.domain[domain];
@@ -37,26 +38,32 @@ bool worker_letter_is_due(const struct worker_stream *ws, uint32_t domain, int64
         *reason = DEADLETTER_NO_PARTITION;
         return true;
     }
-    if (config->max_age_seconds == 0 || now_ns < link->age_check_ns)
+    if (config->max_age_seconds == 0)
         return false;
-    struct fifo_cursor cursor = fifo_first(&d->fifo);
-    *reason = DEADLETTER_AGE;
-    if (entry_is_too_old(ws, fifo_next(&cursor)))
-        return true;
-    link->age_check_ns = now_ns + AGE_CHECK_NS;
+    if (now_ns >= link->age_check_ns) {
+        struct fifo_cursor cursor = fifo_first(&d->fifo);
+        int64_t left_ns = entry_age_left_ns(ws, fifo_next(&cursor));
+        *reason = DEADLETTER_AGE;
+        if (left_ns <= 0)
+            return true;
+        left_ns = left_ns < AGE_CHECK_NS_MIN ? AGE_CHECK_NS_MIN : left_ns;
+        link->age_check_ns = now_ns + (left_ns < AGE_CHECK_NS_MAX ? left_ns : AGE_CHECK_NS_MAX);
+    }
+    worker_timer(worker, link->age_check_ns);
     return false;
 }
 
 /* By the latest moment at which it can have been committed: a younger event is never taken for an old one. */
-static bool entry_is_too_old(const struct worker_stream *ws, const struct fifo_entry *entry)
+static int64_t entry_age_left_ns(const struct worker_stream *ws, const struct fifo_entry *entry)
 {
     static _Thread_local uint8_t meta[RING_META_BYTES_MAX];
     const struct feed_ring *ring = &ws->feed.ring[entry->slot];
+    int64_t age_max_ns = ws->stream->config->max_age_seconds * CLOCK_NS_PER_SECOND;
     struct ring_parts parts;
     if (ring->left_out || ring_record_parts(ring->lane.ring, entry->pos, entry->len, &parts, meta, sizeof meta) != 0)
-        return false; /* whoever takes it next names it */
+        return age_max_ns; /* whoever takes it next names it */
     int64_t commit_ns = parts.time_ns > 0 ? parts.time_ns : ring_committed_by_ns(ring->lane.ring, entry->pos);
-    return commit_ns <= ws->feed.wall_ns && ws->feed.wall_ns - commit_ns > ws->stream->config->max_age_seconds * CLOCK_NS_PER_SECOND;
+    return commit_ns < ws->feed.wall_ns ? commit_ns + age_max_ns - ws->feed.wall_ns : age_max_ns;
 }
 
 bool worker_letter_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, enum deadletter_reason reason,
@@ -110,7 +117,7 @@ static int letter_fill(struct worker *worker, struct worker_stream *ws, struct w
     for (const struct fifo_entry *entry;
          letter->batch.event_count < count_max && letter->text.len < LETTER_TEXT_BYTES && (entry = fifo_next(&cursor));) {
         bool is_skipped = ws->feed.ring[entry->slot].left_out;
-        if (!is_skipped && reason == DEADLETTER_AGE && !entry_is_too_old(ws, entry))
+        if (!is_skipped && reason == DEADLETTER_AGE && entry_age_left_ns(ws, entry) > 0)
             break;
         int rc = is_skipped ? 0 : letter_add(worker, ws, letter, reason, entry);
         if (rc == -EXFULL)
@@ -150,7 +157,8 @@ static int letter_add(struct worker *worker, struct worker_stream *ws, struct wo
                                      .parts = &parts,
                                      .meta = meta,
                                      .body = parts.payload_len ? worker->letter_body : NULL,
-                                     .reason = reason};
+                                     .reason = reason,
+                                     .last_ns = ws->feed.wall_ns};
     if (verdict) {
         event.condition = verdict->condition;
         event.description = verdict->description;

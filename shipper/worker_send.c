@@ -47,7 +47,7 @@ static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uin
         return false;
     }
     enum deadletter_reason reason;
-    if (worker_letter_is_due(ws, domain, now_ns, &reason))
+    if (worker_letter_is_due(worker, ws, domain, now_ns, &reason))
         return worker_letter_begin(worker, ws, domain, reason, letter_count_max(ws, domain, reason), now_ns);
     if (!pool_is_ready(&ws->pool) || !worker_link_is_ready(worker, ws, domain, now_ns))
         return false;

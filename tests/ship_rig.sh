@@ -10,7 +10,7 @@ connection=$dir/state/connection-string
 log=/dev/null            # of the shipper that was started last
 hub='' shipper=''
 failed=0 ships=0
-hub_ports=(--amqp-port 0 --amqps-port 0)
+hub_ports=(--amqp-port 0 --amqps-port 0 --admin-port 0)
 export EHRING_RINGS=$dir/r
 quick=$'retry_backoff_ms = 20\nretry_backoff_max_seconds = 1'
 
@@ -52,7 +52,20 @@ hub_start() { # options…
         >>"$dir/hub.log" 2>&1 &
     hub=$!
     within 20 test -s "$dir/ports" || { fail "the hub does not start"; tail -n 5 "$dir/hub.log"; exit 1; }
-    hub_ports=(--amqp-port "$(sed -n 's/^amqp=//p' "$dir/ports")" --amqps-port "$(sed -n 's/^amqps=//p' "$dir/ports")")
+    hub_ports=(--amqp-port "$(port amqp)" --amqps-port "$(port amqps)" --admin-port "$(port admin)")
+}
+port() { sed -n "s/^$1=//p" "$dir/ports"; } # amqp, amqps or admin
+hub_fault() { # a fault's text, as in ehring-hub(1): played now
+    exec 9<>"/dev/tcp/127.0.0.1/$(port admin)" || { fail "no admin port"; return; }
+    printf 'POST /fault HTTP/1.1\r\nHost: hub\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' "${#1}" "$1" >&9
+    head -n 1 <&9 | grep -q ' 200 ' || fail "the hub does not take the fault: $1"
+    exec 9>&-
+}
+hub_stats() { # the hub's counters as JSON
+    exec 9<>"/dev/tcp/127.0.0.1/$(port admin)" || { fail "no admin port"; return; }
+    printf 'GET /stats HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n' >&9
+    sed '1,/^\r$/d' <&9
+    exec 9>&-
 }
 hub_stop() {
     kill "$hub"

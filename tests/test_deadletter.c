@@ -305,13 +305,26 @@ Test(deadletter, a_directory_without_permission_is_said_and_writing_goes_on_with
     cr_assert_str_eq(contents(orders), "|1\n");
 }
 
-Test(deadletter, a_directory_whose_parent_is_missing_is_named)
+Test(deadletter, directories_are_made_as_deep_as_they_are_named)
 {
-    snprintf(dir, sizeof dir, "%s/absent/dead", top);
+    snprintf(dir, sizeof dir, "%s/a/b/dead", top);
     start(0);
-    cr_assert_eq(append_to("orders", "1\n"), -ENOENT);
+    cr_assert_eq(append_to("orders", "1\n"), 0, "%s", job.error);
+    cr_assert_str_eq(contents(strcat(strcpy(orders, dir), "/orders")), "|1\n");
+}
+
+Test(deadletter, a_file_in_the_place_of_a_directory_is_named)
+{
+    char blocked[sizeof dir];
+    strcat(strcpy(blocked, top), "/blocked");
+    int fd = open(blocked, O_WRONLY | O_CREAT, 0600);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    strcat(strcpy(dir, blocked), "/dead");
+    start(0);
+    cr_assert_eq(append_to("orders", "1\n"), -ENOTDIR);
     cr_assert(strstr(job.error, dir), "%s", job.error);
-    cr_assert_eq(mkdir(strcat(strcpy(orders, top), "/absent"), 0750), 0);
+    cr_assert_eq(unlink(blocked), 0);
     cr_assert_eq(append_to("orders", "1\n"), 0, "%s", job.error);
 }
 
