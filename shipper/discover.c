@@ -154,8 +154,8 @@ static void ring_open_found(struct discover *discover, struct shared_ring *share
     struct ring_refusal why;
     int rc = ring_open(stream->dir_fd, shared->file, RING_ACCESS_SHIPPER, &shared->ring, &why);
     if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM) { /* ours, not the file's: forgotten, the next rescan finds it again */
-        log_line(LOG_ERROR, "discover", "a ring cannot be opened now, it is tried again", "stream=%s ring=%s error=\"%s\"",
-                 stream->config->name, shared->file, strerror(-rc));
+        log_line(LOG_ERROR, "discover", "a ring cannot be opened now, it is tried again", "stream=%s ring=%s error=\"%s\"", stream->name,
+                 shared->file, strerror(-rc));
         *shared = (struct shared_ring){.stream = stream, .next = shared->next, .state = RING_STATE_KEPT};
         return;
     }
@@ -178,7 +178,7 @@ static void ring_open_found(struct discover *discover, struct shared_ring *share
         shared->earlier_boot = true;
         shared->stop_pos = ring_synced_pos(shared->ring);
     }
-    log_line(LOG_INFO, "discover", "ring found", "stream=%s ring=%s capacity=%llu earlier_boot=%s", stream->config->name, shared->file,
+    log_line(LOG_INFO, "discover", "ring found", "stream=%s ring=%s capacity=%llu earlier_boot=%s", stream->name, shared->file,
              (unsigned long long)ring_capacity(shared->ring), shared->earlier_boot ? "yes" : "no");
     if (++discover->ring_count > RINGS_MAPPED_WARN && !discover->map_limit_told) {
         discover->map_limit_told = true;
@@ -191,7 +191,7 @@ static void ring_open_found(struct discover *discover, struct shared_ring *share
 static void ring_keep(struct shared_ring *shared, const char *what, const char *why)
 {
     char quoted[300];
-    log_line(LOG_ERROR, "discover", what, "stream=%s ring=%s reason=%s", shared->stream->config->name, shared->file,
+    log_line(LOG_ERROR, "discover", what, "stream=%s ring=%s reason=%s", shared->stream->name, shared->file,
              log_quote(quoted, sizeof quoted, why));
     ring_close(shared->ring);
     shared->ring = NULL;
@@ -245,13 +245,13 @@ static void post_all(struct discover *discover, struct worker_message message)
 static void ring_attach(struct discover *discover, struct shared_ring *shared, uint32_t count)
 {
     struct ring *ring = shared->ring;
-    uint32_t stored = ring_partition_count(ring), limit = order_flag_get(&shared->stream->event_bytes_max);
+    uint32_t stored = ring_partition_count(ring), limit = stream_event_bytes_max(shared->stream);
     uint64_t gate_pos = order_load_gate(&ring_shipper(ring)->gate.gate_pos), done_max = ring_done_max(ring);
     shared->state = RING_STATE_ATTACHED;
     if (stored > count) {
         log_line(LOG_WARN, "discover",
                  "the hub has fewer partitions than the ring was drained with: another hub, what was sent ahead is sent again",
-                 "stream=%s ring=%s stored=%u partitions=%u", shared->stream->config->name, shared->file, stored, count);
+                 "stream=%s ring=%s stored=%u partitions=%u", shared->stream->name, shared->file, stored, count);
         ring_done_clear(ring);
         ring_set_partition_count(ring, count);
     } else if (stored && stored < count && done_max > gate_pos) {
@@ -272,7 +272,7 @@ static void ring_attach(struct discover *discover, struct shared_ring *shared, u
 static void ring_attached_step(struct discover *discover, struct shared_ring *shared)
 {
     struct ring *ring = shared->ring;
-    uint32_t count = order_flag_get(&shared->stream->partition_count), limit = order_flag_get(&shared->stream->event_bytes_max);
+    uint32_t count = order_flag_get(&shared->stream->partition_count), limit = stream_event_bytes_max(shared->stream);
     if (ring_quarantined(ring) || ring_faulted(ring)) {
         ring_leave(discover, shared, false);
         return;
@@ -281,7 +281,7 @@ static void ring_attached_step(struct discover *discover, struct shared_ring *sh
         ring_set_event_bytes_max(ring, limit);
     if (count > ring_partition_count(ring)) {
         log_line(LOG_INFO, "discover", "partitions were added: the ring is drained under the old count first",
-                 "stream=%s ring=%s from=%u to=%u", shared->stream->config->name, shared->file, ring_partition_count(ring), count);
+                 "stream=%s ring=%s from=%u to=%u", shared->stream->name, shared->file, ring_partition_count(ring), count);
         shared->state = RING_STATE_FREEZING;
         order_flag_set(&shared->frozen, 0);
         post_all(discover, (struct worker_message){.kind = WORKER_RING_FREEZE, .ring = shared});
@@ -312,7 +312,7 @@ static void ring_look_for_orphan(struct discover *discover, struct shared_ring *
     int orphan = ring_is_orphan(shared->stream->dir_fd, shared->file);
     if (orphan == -ENOENT)
         log_line(LOG_WARN, "discover", "the ring's file was removed by somebody: what its producer still writes is lost",
-                 "stream=%s ring=%s", shared->stream->config->name, shared->file);
+                 "stream=%s ring=%s", shared->stream->name, shared->file);
     if ((orphan == 1 || orphan == -ENOENT) && ring_is_drained(shared))
         ring_leave(discover, shared, true);
 }
@@ -377,7 +377,7 @@ static void ring_left(struct discover *discover, struct shared_ring *shared)
     }
     log_line(left ? LOG_WARN : LOG_INFO, "discover",
              left ? "ring of an earlier boot removed, what was not synced is given up" : "ring drained and removed",
-             "stream=%s ring=%s events=%llu dropped=%llu", shared->stream->config->name, shared->file, (unsigned long long)committed,
+             "stream=%s ring=%s events=%llu dropped=%llu", shared->stream->name, shared->file, (unsigned long long)committed,
              (unsigned long long)left);
     ring_close(ring);
     shared->ring = NULL;
@@ -399,5 +399,6 @@ static void gauges_store(struct discover *discover)
         order_none_store64(&stream->words->main.ring_count, rings);
         order_none_store64(&stream->words->main.quarantined_rings, kept);
         order_none_store64(&stream->words->main.partition_count, order_none_load32(&stream->partition_count));
+        order_none_store64(&stream->words->main.message_bytes_max, stream_batch_bytes_max(stream));
     }
 }

@@ -166,7 +166,8 @@ static int shipper_open(struct shipper *shipper)
     if (shipper->signal_fd < 0 || shipper->main_fd < 0 || !shipper->stream || !shipper->worker)
         return fail("the shipper cannot start", strerror(errno));
     for (; shipper->streams_open < config->stream_count; shipper->streams_open++)
-        if (stream_open(config, shipper->streams_open, shipper->main_fd, &shipper->stream[shipper->streams_open], why, sizeof why) != 0)
+        if (stream_open(config->rings, &config->stream[shipper->streams_open], shipper->streams_open, shipper->main_fd,
+                        &shipper->stream[shipper->streams_open], why, sizeof why) != 0)
             return fail("a stream cannot be opened", why);
     if (resolver_open(&shipper->resolver) != 0)
         return fail("the resolver's thread cannot start", strerror(errno));
@@ -175,7 +176,9 @@ static int shipper_open(struct shipper *shipper)
     int rc = deadletter_open(config->dead_letters, &limits, &shipper->deadletter);
     if (rc != 0)
         return fail("the dead letters' thread cannot start", strerror(-rc));
-    shipper->shared = (struct worker_shared){.config = config,
+    shipper->shared = (struct worker_shared){.worker_count = config->workers,
+                                             .stream_count = config->stream_count,
+                                             .net = config->net,
                                              .stream = shipper->stream,
                                              .worker = shipper->worker,
                                              .resolver = shipper->resolver,

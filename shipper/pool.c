@@ -30,18 +30,18 @@ uint32_t pool_share(uint32_t max_size, uint32_t index, uint32_t count)
     return share ? share : 1;
 }
 
-int pool_open(struct pool *pool, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker,
-              uint32_t worker_count)
+int pool_open(struct pool *pool, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
+              uint32_t worker, uint32_t worker_count)
 {
-    *pool = (struct pool){.stream = stream, .counters = &stream->words->worker[worker]};
-    pool->size = pool_share(stream->config->max_size, worker, worker_count);
+    *pool = (struct pool){.stream = stream, .setup = setup, .counters = &stream->words->worker[worker]};
+    pool->size = pool_share(setup->config.max_size, worker, worker_count);
     pool->uplink = calloc(pool->size, sizeof *pool->uplink);
     if (!pool->uplink) {
         pool->size = 0;
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < pool->size; i++)
-        uplink_open(&pool->uplink[i], stream, net, resolver, wake_fd, worker, &pool->health);
+        uplink_open(&pool->uplink[i], stream, setup, net, resolver, wake_fd, worker, &pool->health);
     return 0;
 }
 
@@ -51,6 +51,8 @@ void pool_close(struct pool *pool)
         uplink_end(&pool->uplink[i]);
     if (pool->uplink)
         gauges_store(pool);
+    for (uint32_t i = 0; i < pool->size; i++)
+        uplink_free(&pool->uplink[i]);
     free(pool->uplink);
     *pool = (struct pool){0};
 }
@@ -85,7 +87,7 @@ static uint32_t pool_missing(const struct pool *pool, bool wanted, int64_t now_n
         under_way += uplink_is_under_way(up);
         saturated += is_usable && up->link_count >= MOVE_LINKS_MIN && uplink_is_saturated(up, now_ns);
     }
-    uint32_t limit = pool->stream->config->client_limit, want = (pool->short_links + limit - 1) / limit;
+    uint32_t limit = pool->setup->config.client_limit, want = (pool->short_links + limit - 1) / limit;
     if (want == 0 && (usable == 0 || saturated == usable))
         want = 1;
     return want > under_way ? want - under_way : 0;
@@ -104,7 +106,7 @@ static bool pool_begin_one(struct pool *pool, int64_t now_ns, int64_t *next_ns)
         if (up->state != UPLINK_IDLE || up->lost)
             continue;
         if (uplink_begin(up, now_ns)) {
-            log_line(LOG_DEBUG, "pool", "connection begun", "stream=%s worker=%u slot=%u short_links=%u", pool->stream->config->name,
+            log_line(LOG_DEBUG, "pool", "connection begun", "stream=%s worker=%u slot=%u short_links=%u", pool->setup->config.name,
                      up->worker, i, pool->short_links);
             return true;
         }
@@ -140,7 +142,7 @@ static void pool_expire(struct pool *pool, bool wanted, int64_t now_ns, int64_t 
 
 static void uplink_expire(struct pool *pool, struct uplink *up, bool is_old, int64_t now_ns, int64_t *next_ns)
 {
-    const struct config_stream *config = pool->stream->config;
+    const struct config_stream *config = &pool->setup->config;
     int64_t idle_at_ns = up->inflight_count ? INT64_MAX : up->used_ns + config->max_idle_seconds * CLOCK_NS_PER_SECOND;
     if (config->max_lifespan_seconds && up->expires_ns == 0)
         up->expires_ns = up->ready_ns + lifespan_ns(config->max_lifespan_seconds);
@@ -165,7 +167,7 @@ static void uplink_expire(struct pool *pool, struct uplink *up, bool is_old, int
 static void uplink_drain(struct uplink *up, const char *why, int64_t now_ns)
 {
     up->draining = true;
-    log_line(LOG_INFO, "pool", why, "stream=%s worker=%u links=%u inflight=%u age_seconds=%lld", up->stream->config->name, up->worker,
+    log_line(LOG_INFO, "pool", why, "stream=%s worker=%u links=%u inflight=%u age_seconds=%lld", up->setup->config.name, up->worker,
              up->link_count, up->inflight_count, (long long)((now_ns - up->ready_ns) / CLOCK_NS_PER_SECOND));
 }
 
@@ -178,12 +180,12 @@ static int64_t lifespan_ns(uint32_t seconds)
 
 static bool uplink_takes(const struct uplink *up)
 {
-    return uplink_is_ready(up) && !up->draining && up->link_count < up->stream->config->client_limit;
+    return uplink_is_ready(up) && !up->draining && up->link_count < up->setup->config.client_limit;
 }
 
 static bool uplink_is_saturated(const struct uplink *up, int64_t now_ns)
 {
-    int64_t linger_ns = up->stream->config->linger_ms * CLOCK_NS_PER_MS;
+    int64_t linger_ns = up->setup->config.linger_ms * CLOCK_NS_PER_MS;
     return up->blocked_ns && now_ns - up->blocked_ns >= (linger_ns > BLOCKED_NS_MIN ? linger_ns : BLOCKED_NS_MIN);
 }
 

@@ -10,6 +10,7 @@
 
 struct pool {
     struct stream *stream;
+    struct setup *setup; /* the worker's */
     struct counters_worker *counters;
     uint32_t size;        /* this worker's share of max_size */
     uint32_t short_links; /* links asked for in vain since the last step */
@@ -22,8 +23,8 @@ struct pool {
 uint32_t pool_share(uint32_t max_size, uint32_t index, uint32_t count);
 
 /* 0 or -ENOMEM. `wake_fd` is written when the resolver has an answer. */
-int pool_open(struct pool *pool, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker,
-              uint32_t worker_count);
+int pool_open(struct pool *pool, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
+              uint32_t worker, uint32_t worker_count);
 void pool_close(struct pool *pool); /* at once; after the resolver's end */
 
 /* Time passes. `wanted`: there are events to send, so that one connection at least is to be had. Makes connections that are missing,

@@ -14,45 +14,45 @@
 #include "shipper/log.h"
 #include "shipper/stream_dir.h"
 
-static int stream_lock(const struct config *config, struct stream *stream, char *why, size_t why_len);
-static int stream_open_counters(const struct config *config, struct stream *stream, char *why, size_t why_len);
+static int stream_lock(const char *rings, struct stream *stream, char *why, size_t why_len);
+static int stream_open_counters(const char *rings, struct stream *stream, char *why, size_t why_len);
 static int stream_redo(struct stream *stream);
 static void totals_add_ring(struct counters_totals *totals, const struct ring *ring);
 static uint64_t total_add(_Atomic uint64_t *total, const _Atomic uint64_t *count);
 static void totals_copy(struct counters_totals *to, const struct counters_totals *from);
 
-int stream_open(const struct config *config, uint32_t index, int main_fd, struct stream *out, char *why, size_t why_len)
+int stream_open(const char *rings, const struct config_stream *cs, uint32_t index, int main_fd, struct stream *out, char *why,
+                size_t why_len)
 {
-    const struct config_stream *cs = &config->stream[index];
-    *out = (struct stream){.config = cs, .index = index, .dir_fd = -1, .lock_fd = -1, .bell_fd = -1, .main_fd = main_fd};
-    snprintf(out->dir, sizeof out->dir, "%s/%s", config->rings, cs->name);
-    int rc = stream_dir_open(config->rings, out->dir, cs->group, why, why_len);
+    *out = (struct stream){.index = index, .dir_fd = -1, .lock_fd = -1, .bell_fd = -1, .main_fd = main_fd};
+    snprintf(out->name, sizeof out->name, "%s", cs->name);
+    snprintf(out->dir, sizeof out->dir, "%s/%s", rings, cs->name);
+    int rc = stream_dir_open(rings, out->dir, cs->group, why, why_len);
     out->dir_fd = rc;
     if (rc >= 0)
-        rc = stream_lock(config, out, why, why_len);
+        rc = stream_lock(rings, out, why, why_len);
     if (rc == 0)
-        rc = stream_open_counters(config, out, why, why_len);
+        rc = stream_open_counters(rings, out, why, why_len);
     if (rc == 0) {
-        int len = snprintf(out->bell_path, sizeof out->bell_path, "%s/%s.bell", config->rings, cs->name);
+        int len = snprintf(out->bell_path, sizeof out->bell_path, "%s/%s.bell", rings, cs->name);
         rc = len < (int)sizeof out->bell_path ? ring_bell_open(out->bell_path) : -ENAMETOOLONG;
         out->bell_fd = rc;
         if (rc < 0)
-            snprintf(why, why_len, "doorbell %s/%s.bell: %s", config->rings, cs->name, strerror(-rc));
+            snprintf(why, why_len, "doorbell %s/%s.bell: %s", rings, cs->name, strerror(-rc));
     }
-    if (rc >= 0 && !cs->connstr.emulator)
-        rc = tls_context_open(cs->ca_file[0] ? cs->ca_file : NULL, cs->ca_dir[0] ? cs->ca_dir : NULL, &out->tls, why, why_len);
+    if (rc >= 0)
+        rc = setup_make(cs, &out->setup, why, why_len);
     if (rc < 0) {
         stream_close(out);
         return rc;
     }
-    snprintf(out->audience, sizeof out->audience, "sb://%s/%s", cs->connstr.host, cs->hub);
     return 0;
 }
 
 void stream_close(struct stream *stream)
 {
-    tls_context_close(stream->tls);
-    stream->tls = NULL;
+    setup_give(stream->setup);
+    stream->setup = NULL;
     if (stream->bell_fd >= 0) {
         unlink(stream->bell_path);
         close(stream->bell_fd);
@@ -68,10 +68,10 @@ void stream_close(struct stream *stream)
 }
 
 /* One shipper per stream: the lock lives with the descriptor, its text tells the next one who holds it. */
-static int stream_lock(const struct config *config, struct stream *stream, char *why, size_t why_len)
+static int stream_lock(const char *rings, struct stream *stream, char *why, size_t why_len)
 {
     char path[1300], holder[32] = "";
-    snprintf(path, sizeof path, "%s/%s.lock", config->rings, stream->config->name);
+    snprintf(path, sizeof path, "%s/%s.lock", rings, stream->name);
     stream->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (stream->lock_fd < 0) {
         snprintf(why, why_len, "lock %s: %s", path, strerror(errno));
@@ -83,7 +83,7 @@ static int stream_lock(const struct config *config, struct stream *stream, char 
         ssize_t len = pread(stream->lock_fd, holder, sizeof holder - 1, 0);
         holder[len > 0 ? len : 0] = '\0';
         holder[strcspn(holder, "\n")] = '\0';
-        snprintf(why, why_len, "stream %s is drained by another shipper already (process %s holds %s)", stream->config->name,
+        snprintf(why, why_len, "stream %s is drained by another shipper already (process %s holds %s)", stream->name,
                  holder[0] ? holder : "unknown", path);
         return rc == -EAGAIN || rc == -EACCES ? -EBUSY : rc;
     }
@@ -96,22 +96,21 @@ static int stream_lock(const struct config *config, struct stream *stream, char 
     return 0;
 }
 
-static int stream_open_counters(const struct config *config, struct stream *stream, char *why, size_t why_len)
+static int stream_open_counters(const char *rings, struct stream *stream, char *why, size_t why_len)
 {
     char path[1300];
-    snprintf(path, sizeof path, "%s/%s.stat", config->rings, stream->config->name);
-    int rc =
-        ring_stat_file_open(path, stream->config->name, counters_table, counters_table_count, sizeof(struct counters_words), &stream->stat);
+    snprintf(path, sizeof path, "%s/%s.stat", rings, stream->name);
+    int rc = ring_stat_file_open(path, stream->name, counters_table, counters_table_count, sizeof(struct counters_words), &stream->stat);
     if (rc < 0) {
         snprintf(why, why_len, "counters %s: %s", path, strerror(-rc));
         return rc;
     }
     stream->words = stream->stat.values;
     if (stream->stat.past == RING_STAT_PAST_CARRIED)
-        log_line(LOG_INFO, "stream", "counters of another version of the shipper go on", "stream=%s file=%s", stream->config->name, path);
+        log_line(LOG_INFO, "stream", "counters of another version of the shipper go on", "stream=%s file=%s", stream->name, path);
     else if (stream->stat.past == RING_STAT_PAST_SET_ASIDE)
         log_line(LOG_WARN, "stream", "the file of counters cannot be read: it is kept as .bad, all totals begin at zero",
-                 "stream=%s file=%s", stream->config->name, path);
+                 "stream=%s file=%s", stream->name, path);
     for (uint32_t w = 0; w < COUNTERS_WORKERS; w++) { /* gauges of an earlier life */
         struct counters_worker *words = &stream->words->worker[w];
         _Atomic uint64_t *const gauge[] = {
@@ -144,16 +143,24 @@ void stream_tell_partition_count(struct stream *stream, uint32_t count)
 
 void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes_max)
 {
-    uint64_t bytes = message_bytes_max;
-    if (stream->config->batch_bytes_max && stream->config->batch_bytes_max < bytes)
-        bytes = stream->config->batch_bytes_max;
-    uint32_t event_bytes_max =
-        bytes > RING_ENVELOPE_BYTES ? (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes) - RING_ENVELOPE_BYTES : 1; /* 0: unknown */
-    order_none_store64(&stream->words->main.message_bytes_max, bytes);
-    if (order_none_load32(&stream->event_bytes_max) == event_bytes_max)
+    if (order_flag_get64(&stream->message_bytes_max) == message_bytes_max)
         return;
-    order_flag_set(&stream->event_bytes_max, event_bytes_max);
+    order_flag_set64(&stream->message_bytes_max, message_bytes_max);
     stream_wake_main(stream);
+}
+
+uint64_t stream_batch_bytes_max(const struct stream *stream)
+{
+    uint64_t bytes = order_flag_get64(&stream->message_bytes_max), ours = stream->setup->config.batch_bytes_max;
+    return bytes && ours && ours < bytes ? ours : bytes;
+}
+
+uint32_t stream_event_bytes_max(const struct stream *stream)
+{
+    uint64_t bytes = stream_batch_bytes_max(stream);
+    if (bytes == 0)
+        return 0;
+    return bytes > RING_ENVELOPE_BYTES ? (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes) - RING_ENVELOPE_BYTES : 1; /* 0: unknown */
 }
 
 int stream_remove_ring(struct stream *stream, struct ring *ring)
@@ -220,7 +227,7 @@ static int stream_redo(struct stream *stream)
     if (!strchr(name, '/') && unlinkat(stream->dir_fd, name, 0) != 0 && errno != ENOENT) {
         rc = -errno;
         log_line(LOG_WARN, "stream", "a drained ring could not be removed: the stream's directory must belong to the shipper's user",
-                 "stream=%s ring=%s error=\"%s\"", stream->config->name, name, strerror(-rc));
+                 "stream=%s ring=%s error=\"%s\"", stream->name, name, strerror(-rc));
     }
     order_redo_store32(&redo->full, 0);
     return rc;

@@ -8,35 +8,40 @@
 #include "ringbuf/ring_stat.h"
 #include "shipper/config.h"
 #include "shipper/counters.h"
-#include "shipper/tls.h"
+#include "shipper/setup.h"
 
 struct stream {
-    const struct config_stream *config;
+    char name[64];
+    struct setup *setup; /* in force; the main thread's alone: workers have their own */
     uint32_t index;
     int dir_fd;
     int lock_fd;
     int bell_fd;
     char dir[1200];
     char bell_path[108];
-    char audience[600];      /* sb://host/hub */
-    struct tls_context *tls; /* NULL: plain TCP to a local emulator */
     struct ring_stat_file stat;
     struct counters_words *words;
-    _Atomic uint32_t partition_count;  /* told by the workers' connections, 0: not known yet */
-    _Atomic uint32_t event_bytes_max;  /* payload limit after an attach told the link's, 0: not known yet */
-    _Atomic uint32_t connecting_count; /* connections being made, all workers' */
-    int main_fd;                       /* eventfd of the main thread: written when one of the two changed */
+    _Atomic uint32_t partition_count;   /* told by the workers' connections, 0: not known yet */
+    _Atomic uint64_t message_bytes_max; /* the link's, told by the first attach; 0: not known yet */
+    _Atomic uint32_t connecting_count;  /* connections being made, all workers' */
+    int main_fd;                        /* eventfd of the main thread: written when one of the two changed */
 };
 
 /* Makes the directory (mode 3770 with a group, else 0700), takes the lock (-EBUSY names the holder), binds the doorbell, opens counters and
  * trust. 0 or negative errno with a sentence in `why`. Main thread. */
-int stream_open(const struct config *config, uint32_t index, int main_fd, struct stream *out, char *why, size_t why_len);
+int stream_open(const char *rings, const struct config_stream *config, uint32_t index, int main_fd, struct stream *out, char *why,
+                size_t why_len);
 void stream_close(struct stream *stream);
 
 /* What a worker's connection learned; wakes the main thread if it is new. Any thread. */
 void stream_tell_partition_count(struct stream *stream, uint32_t count);
 /* `message_bytes_max`: the link's, never 0. */
 void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes_max);
+
+/* What one batch may have, by the link and by the configuration in force, and what a payload may have then. 0: not known yet. Main thread.
+ */
+uint64_t stream_batch_bytes_max(const struct stream *stream);
+uint32_t stream_event_bytes_max(const struct stream *stream);
 
 /* A drained ring of a dead producer: its counts go into the stream's totals and the file is removed, as one. 0, or -errno: the file is
  * still there, nothing was counted. Main thread. */

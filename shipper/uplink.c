@@ -25,14 +25,20 @@ static void blocked_note(struct uplink *up, bool blocked, int64_t now_ns);
 
 uint16_t uplink_port(const struct uplink *up)
 {
-    const struct connstr *cs = &up->stream->config->connstr;
+    const struct connstr *cs = &up->setup->config.connstr;
     return cs->port ? cs->port : cs->emulator ? 5672 : 5671;
 }
 
-void uplink_open(struct uplink *up, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker,
-                 struct uplink_health *health)
+void uplink_open(struct uplink *up, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
+                 uint32_t worker, struct uplink_health *health)
 {
-    *up = (struct uplink){.stream = stream, .net = net, .resolver = resolver, .worker = worker, .handle = -1, .greeting_link = -1};
+    *up = (struct uplink){.stream = stream,
+                          .setup = setup_take(setup),
+                          .net = net,
+                          .resolver = resolver,
+                          .worker = worker,
+                          .handle = -1,
+                          .greeting_link = -1};
     up->counters = &stream->words->worker[worker];
     up->query.notify_fd = wake_fd;
     up->health = health;
@@ -57,6 +63,12 @@ void uplink_end(struct uplink *up)
     uplink_permit_give(up);
 }
 
+void uplink_free(struct uplink *up)
+{
+    setup_give(up->setup);
+    up->setup = NULL;
+}
+
 bool uplink_is_ready(const struct uplink *up)
 {
     return up->state == UPLINK_READY;
@@ -75,7 +87,7 @@ void uplink_accepted(struct uplink *up)
 /* The stream's connections under way are counted over all workers. */
 static bool permit_take(struct uplink *up)
 {
-    if (order_count_add(&up->stream->connecting_count, 1) > up->stream->config->max_concurrent_connects) {
+    if (order_count_add(&up->stream->connecting_count, 1) > up->setup->config.max_concurrent_connects) {
         order_count_add(&up->stream->connecting_count, -1);
         return false;
     }
@@ -95,7 +107,7 @@ bool uplink_begin(struct uplink *up, int64_t now_ns)
     if (!permit_take(up))
         return false;
     up->begun_ns = now_ns;
-    snprintf(up->query.host, sizeof up->query.host, "%s", up->stream->config->connstr.host);
+    snprintf(up->query.host, sizeof up->query.host, "%s", up->setup->config.connstr.host);
     up->query.port = uplink_port(up);
     uplink_enter(up, UPLINK_RESOLVING, 0, now_ns);
     resolve_begin(up->resolver, &up->query);
@@ -110,7 +122,7 @@ void uplink_enter(struct uplink *up, enum uplink_state state, int64_t wait_ns, i
 
 static int64_t connect_wait_ns(const struct uplink *up)
 {
-    return up->stream->config->connect_timeout_seconds * CLOCK_NS_PER_SECOND;
+    return up->setup->config.connect_timeout_seconds * CLOCK_NS_PER_SECOND;
 }
 
 int64_t uplink_step(struct uplink *up, int64_t now_ns)
@@ -190,15 +202,15 @@ void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t 
 
 static void connected(struct uplink *up, int64_t now_ns)
 {
-    const struct connstr *cs = &up->stream->config->connstr;
-    snprintf(up->container_id, sizeof up->container_id, "ehring-%ld-%s-%u-%x", (long)getpid(), up->stream->config->name, up->worker,
+    const struct connstr *cs = &up->setup->config.connstr;
+    snprintf(up->container_id, sizeof up->container_id, "ehring-%ld-%s-%u-%x", (long)getpid(), up->setup->config.name, up->worker,
              (unsigned)up->handle);
     int rc = conn_open(
         &(struct conn_options){
             .container_id = up->container_id, .hostname = cs->host, .product = "ehring", .version = EHRING_BUILD_VERSION},
         &up->conn);
-    if (rc == 0 && up->stream->tls)
-        rc = tls_open(up->stream->tls, cs->host, &up->tls);
+    if (rc == 0 && up->setup->tls)
+        rc = tls_open(up->setup->tls, cs->host, &up->tls);
     if (rc != 0) {
         uplink_fail(up, "no connection", strerror(-rc), now_ns);
         return;
@@ -232,7 +244,7 @@ static void tls_drain(struct uplink *up, int64_t now_ns)
         return;
     }
     if (up->state == UPLINK_TLS && tls_is_ready(up->tls)) {
-        log_line(LOG_DEBUG, "pool", "TLS is up", "stream=%s worker=%u version=\"%s\"", up->stream->config->name, up->worker,
+        log_line(LOG_DEBUG, "pool", "TLS is up", "stream=%s worker=%u version=\"%s\"", up->setup->config.name, up->worker,
                  tls_version(up->tls));
         uplink_enter(up, UPLINK_OPENING, connect_wait_ns(up), now_ns);
     }

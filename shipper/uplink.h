@@ -40,6 +40,7 @@ struct uplink_health {
 struct uplink {
     enum uplink_state state;
     struct stream *stream;
+    struct setup *setup; /* it is a user of it */
     struct net *net;
     struct resolver *resolver;
     struct counters_worker *counters;
@@ -73,9 +74,10 @@ struct uplink {
     uint8_t greeting[CONFIG_READY_MESSAGE_BYTES_MAX + AMQP_SECTION_LONG];
 };
 
-void uplink_open(struct uplink *up, struct stream *stream, struct net *net, struct resolver *resolver, int wake_fd, uint32_t worker,
-                 struct uplink_health *health);
-void uplink_end(struct uplink *up); /* at once */
+void uplink_open(struct uplink *up, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
+                 uint32_t worker, struct uplink_health *health);
+void uplink_end(struct uplink *up);  /* the connection, at once */
+void uplink_free(struct uplink *up); /* after uplink_end and the resolver's end */
 
 /* Begins a connection, from UPLINK_IDLE. false: too many are being made at this moment. */
 bool uplink_begin(struct uplink *up, int64_t now_ns);

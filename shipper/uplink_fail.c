@@ -13,7 +13,7 @@ static int64_t health_note(struct uplink *up, const struct outcome *outcome, int
 /* Says why, frees the stack, plans the next attempt, and tells the worker if there was something in flight to lose. */
 void uplink_fail_as(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns)
 {
-    const struct config_stream *config = up->stream->config;
+    const struct config_stream *config = &up->setup->config;
     char quoted[700], remedy[300] = "-";
     bool was_ready = up->state == UPLINK_READY, closing = up->state == UPLINK_CLOSING;
     struct outcome known = *outcome; /* it may lie in what is freed now, and so may the detail */
@@ -61,7 +61,7 @@ void uplink_health_failed(struct uplink_health *health, struct counters_worker *
 /* How long to wait before the next attempt. Connections that had begun before the last failure are lost with it: one incident. */
 static int64_t health_note(struct uplink *up, const struct outcome *outcome, int64_t now_ns)
 {
-    const struct config_stream *config = up->stream->config;
+    const struct config_stream *config = &up->setup->config;
     struct uplink_health *health = up->health;
     if (health->failure_count > 0 && up->begun_ns < health->failed_at_ns)
         return health->retry_at_ns > now_ns ? health->retry_at_ns - now_ns : 0;

@@ -80,14 +80,14 @@ static bool event_take(struct uplink *up, const struct conn_event *event, int64_
 static void greet(struct uplink *up, int64_t now_ns)
 {
     uplink_enter(up, UPLINK_GREETING, REQUEST_WAIT_NS, now_ns);
-    up->greeting_link = conn_link_open(up->conn, up->stream->config->hub);
+    up->greeting_link = conn_link_open(up->conn, up->setup->config.hub);
     if (up->greeting_link < 0)
         uplink_fail(up, "the ready_message could not be sent", strerror(-up->greeting_link), now_ns);
 }
 
 static void greeting_send(struct uplink *up, int64_t now_ns)
 {
-    const char *text = up->stream->config->ready_message;
+    const char *text = up->setup->config.ready_message;
     size_t len = strlen(text);
     int64_t head_len = amqp_encode_section_head(len, up->greeting, sizeof up->greeting);
     memcpy(up->greeting + head_len, text, len);
@@ -131,7 +131,7 @@ static void greeting_settled(struct uplink *up, const struct conn_event *event, 
 
 static void ready(struct uplink *up, int64_t now_ns)
 {
-    const struct config_stream *config = up->stream->config;
+    const struct config_stream *config = &up->setup->config;
     uplink_enter(up, UPLINK_READY, 0, now_ns);
     uplink_permit_give(up);
     up->ready_ns = up->used_ns = now_ns;
@@ -168,7 +168,7 @@ static void request_begun(struct uplink *up, int rc, const char *failed, int64_t
 /* A token of ours lives token_seconds and is renewed after three quarters; a ready one cannot be renewed. */
 void uplink_put_token(struct uplink *up, int64_t now_ns)
 {
-    const struct config_stream *config = up->stream->config;
+    const struct config_stream *config = &up->setup->config;
     char token[SAS_TOKEN_BYTES_MAX];
     int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND, expires_s = now_s + config->token_seconds;
     int rc = 0;
@@ -181,11 +181,11 @@ void uplink_put_token(struct uplink *up, int64_t now_ns)
             uplink_fail(up, "the shared access signature has expired: give a new one, or a key", "expired", now_ns);
             return;
         }
-        rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->stream->audience, config->connstr.signature, expires_s);
+        rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->setup->audience, config->connstr.signature, expires_s);
     } else {
-        rc = sas_make_token(up->stream->audience, config->connstr.key_name, config->connstr.key, expires_s, token, sizeof token);
+        rc = sas_make_token(up->setup->audience, config->connstr.key_name, config->connstr.key, expires_s, token, sizeof token);
         if (rc == 0)
-            rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->stream->audience, token, expires_s);
+            rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->setup->audience, token, expires_s);
         explicit_bzero(token, sizeof token);
         up->token_renew_at_ns = now_ns + config->token_seconds * CLOCK_NS_PER_SECOND / 4 * 3;
     }
@@ -229,7 +229,7 @@ static void token_answered(struct uplink *up, const struct conn_event *event, in
 /* The old token still holds: all goes on with it, and another try comes before its end. */
 static void renewal_failed(struct uplink *up, const struct outcome *outcome, const char *what, const char *reason, int64_t now_ns)
 {
-    const struct config_stream *config = up->stream->config;
+    const struct config_stream *config = &up->setup->config;
     char quoted[700];
     int64_t wait_ns = backoff_wait_ns(++up->renewal_failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
     if (wait_ns < outcome->wait_ms * CLOCK_NS_PER_MS)
@@ -242,7 +242,7 @@ static void renewal_failed(struct uplink *up, const struct outcome *outcome, con
 
 void uplink_read_hub(struct uplink *up, int64_t now_ns)
 {
-    const struct config_stream *config = up->stream->config;
+    const struct config_stream *config = &up->setup->config;
     char token[SAS_TOKEN_BYTES_MAX];
     int64_t expires_s = clock_wall_ns() / CLOCK_NS_PER_SECOND + config->token_seconds;
     int rc = 0;
@@ -250,7 +250,7 @@ void uplink_read_hub(struct uplink *up, int64_t now_ns)
     if (config->connstr.signature[0])
         snprintf(token, sizeof token, "%s", config->connstr.signature);
     else
-        rc = sas_make_token(up->stream->audience, config->connstr.key_name, config->connstr.key, expires_s, token, sizeof token);
+        rc = sas_make_token(up->setup->audience, config->connstr.key_name, config->connstr.key, expires_s, token, sizeof token);
     if (rc == 0)
         rc = conn_read_hub(up->conn, config->hub, token);
     explicit_bzero(token, sizeof token);
@@ -265,14 +265,14 @@ static void hub_answered(struct uplink *up, const struct conn_event *event, int6
         stream_tell_partition_count(up->stream, event->partition_count);
         if (up->state != UPLINK_HUB)
             return;
-        if (up->stream->config->ready_message[0])
+        if (up->setup->config.ready_message[0])
             greet(up, now_ns);
         else
             ready(up, now_ns);
         return;
     }
     if (up->state != UPLINK_HUB) { /* a refresh that failed: the old answer stands */
-        log_line(LOG_WARN, "pool", "the hub's properties could not be read again", "stream=%s status=%d", up->stream->config->name,
+        log_line(LOG_WARN, "pool", "the hub's properties could not be read again", "stream=%s status=%d", up->setup->config.name,
                  event->status);
         return;
     }

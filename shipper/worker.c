@@ -35,33 +35,35 @@ static void worker_wake(struct worker *worker);
 
 int worker_open(struct worker *worker, uint32_t index, struct worker_shared *shared, char *why, size_t why_len)
 {
-    const struct config *config = shared->config;
     *worker = (struct worker){.index = index, .shared = shared, .wake_fd = -1};
     pthread_mutex_init(&worker->inbox_lock, NULL);
-    int rc = net_open(config->net, &worker->net, why, why_len);
+    int rc = net_open(shared->net, &worker->net, why, why_len);
     if (rc != 0)
         return rc;
     if (index == 0)
         log_line(LOG_INFO, "net", net_kind_of(worker->net) == NET_URING ? "network by io_uring" : "network by epoll", "reason=\"%s\"", why);
     snprintf(why, why_len, "worker %u: out of memory or descriptors", index);
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    worker->stream = calloc(config->stream_count, sizeof *worker->stream);
+    worker->stream = calloc(shared->stream_count, sizeof *worker->stream);
     if (worker->wake_fd < 0 || !worker->stream || net_watch(worker->net, worker->wake_fd) < 0)
         return -ENOMEM;
     if (fifo_pool_open(&worker->fifo_pool, FIFO_CHUNKS) != 0 || inflight_open(&worker->inflight) != 0)
         return -ENOMEM;
-    for (uint32_t s = 0; s < config->stream_count; s++) {
+    for (uint32_t s = 0; s < shared->stream_count; s++) {
         struct worker_stream *ws = &worker->stream[s];
-        *ws = (struct worker_stream){.stream = &shared->stream[s], .index = s, .counters = &shared->stream[s].words->worker[index]};
+        *ws = (struct worker_stream){.stream = &shared->stream[s],
+                                     .setup = setup_take(shared->stream[s].setup),
+                                     .index = s,
+                                     .counters = &shared->stream[s].words->worker[index]};
         ws->link = calloc(RING_DOMAINS_MAX, sizeof *ws->link);
         worker->stream_count = s + 1;
-        if (!ws->link || feed_open(&ws->feed, index, config->workers, &worker->fifo_pool) != 0 ||
+        if (!ws->link || feed_open(&ws->feed, index, shared->worker_count, &worker->fifo_pool) != 0 ||
             net_watch(worker->net, ws->stream->bell_fd) < 0 ||
-            pool_open(&ws->pool, ws->stream, worker->net, shared->resolver, worker->wake_fd, index, config->workers) != 0)
+            pool_open(&ws->pool, ws->stream, ws->setup, worker->net, shared->resolver, worker->wake_fd, index, shared->worker_count) != 0)
             return -ENOMEM;
         ws->feed.counters = ws->counters;
         ws->feed.commit_to_read = &ws->stream->words->commit_to_read[index];
-        quota_init(&ws->quota, config->stream[s].throughput_units, config->workers);
+        quota_init(&ws->quota, ws->setup->config.throughput_units, shared->worker_count);
     }
     worker->can_barrier = ring_bell_barrier() == 0;
     return 0;
@@ -75,6 +77,7 @@ void worker_close(struct worker *worker)
         for (uint32_t d = 0; worker->stream[s].link && d < RING_DOMAINS_MAX; d++)
             worker_verdict_end(&worker->stream[s].link[d]);
         free(worker->stream[s].link);
+        setup_give(worker->stream[s].setup);
     }
     free(worker->stream);
     for (uint32_t i = 0; i < WORKER_LETTERS_MAX; i++)
@@ -167,7 +170,7 @@ static void worker_turn(struct worker *worker)
         more |= met >= FEED_WALK_BUDGET;
         lanes_seen |= ws->feed.lanes_seen;
     }
-    for (uint32_t k = 0; lanes_seen && k < worker->shared->config->workers; k++)
+    for (uint32_t k = 0; lanes_seen && k < worker->shared->worker_count; k++)
         if (k != worker->index && lanes_seen >> k & 1 && order_count_load(&worker->shared->worker[k].asleep))
             worker_wake(&worker->shared->worker[k]);
     int64_t wait_ns = worker_rest(worker, done, more, now_ns);

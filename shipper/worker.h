@@ -80,6 +80,7 @@ struct worker_letter {
 
 struct worker_stream {
     struct stream *stream;
+    struct setup *setup; /* what this worker goes by; it is a user of it */
     struct counters_worker *counters;
     struct pool pool;
     struct feed feed;
@@ -97,7 +98,9 @@ struct worker_stream {
 
 /* What all workers of a shipper have in common. */
 struct worker_shared {
-    const struct config *config;
+    uint32_t worker_count;
+    uint32_t stream_count;
+    enum net_kind net;
     struct stream *stream;
     struct worker *worker; /* all, to wake each other */
     struct resolver *resolver;

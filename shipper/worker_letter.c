@@ -26,7 +26,7 @@ static void domain_hold(struct worker *worker, struct worker_stream *ws, uint32_
 
 bool worker_letter_is_due(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns, enum deadletter_reason *reason)
 {
-    const struct config_stream *config = ws->stream->config;
+    const struct config_stream *config = &ws->setup->config;
     const struct feed_domain *d = &ws->feed.domain[domain];
     struct worker_link *link = &ws->link[domain];
     uint32_t partition = ring_domain_partition(domain);
@@ -58,7 +58,7 @@ static int64_t entry_age_left_ns(const struct worker_stream *ws, const struct fi
 {
     static _Thread_local uint8_t meta[RING_META_BYTES_MAX];
     const struct feed_ring *ring = &ws->feed.ring[entry->slot];
-    int64_t age_max_ns = ws->stream->config->max_age_seconds * CLOCK_NS_PER_SECOND;
+    int64_t age_max_ns = ws->setup->config.max_age_seconds * CLOCK_NS_PER_SECOND;
     struct ring_parts parts;
     if (ring->left_out || ring_record_parts(ring->lane.ring, entry->pos, entry->len, &parts, meta, sizeof meta) != 0)
         return age_max_ns; /* whoever takes it next names it */
@@ -80,7 +80,7 @@ bool worker_letter_begin(struct worker *worker, struct worker_stream *ws, uint32
         rc = letter_fill(worker, ws, letter, reason, count_max);
     while (rc == -EAGAIN);
     if (rc != 0) {
-        log_line(LOG_ERROR, "deadletter", "a dead letter cannot be made now", "stream=%s domain=%u error=\"%s\"", ws->stream->config->name,
+        log_line(LOG_ERROR, "deadletter", "a dead letter cannot be made now", "stream=%s domain=%u error=\"%s\"", ws->setup->config.name,
                  domain, strerror(-rc));
         domain_hold(worker, ws, domain, now_ns);
         return false;
@@ -91,7 +91,7 @@ bool worker_letter_begin(struct worker *worker, struct worker_stream *ws, uint32
     letter->used = true;
     letter->stream = ws->index;
     letter->reason = reason;
-    snprintf(letter->job.stream, sizeof letter->job.stream, "%s", ws->stream->config->name);
+    snprintf(letter->job.stream, sizeof letter->job.stream, "%s", ws->setup->config.name);
     letter->job.text = letter->text.text;
     letter->job.len = letter->text.len;
     letter->job.notify_fd = worker->wake_fd;
@@ -150,7 +150,7 @@ static int letter_add(struct worker *worker, struct worker_stream *ws, struct wo
     }
     if (ring_copy(ring, parts.payload_pos, worker->letter_body, parts.payload_len) != 0)
         return batch_leave_out(&ws->feed, entry, RING_QUARANTINE_CHANGED);
-    struct deadletter_event event = {.stream = ws->stream->config->name,
+    struct deadletter_event event = {.stream = ws->setup->config.name,
                                      .ring_file = ring_name(ring),
                                      .ring_uuid = ring_header(ring)->uuid,
                                      .pos = entry->pos,
@@ -197,13 +197,13 @@ static void letter_done(struct worker *worker, struct worker_letter *letter, int
     if (letter->job.rc != 0) { /* nothing is lost: it stays in the ring, and holds it */
         order_none_add64(&ws->counters->dead_letter_failed_count, 1);
         log_line(LOG_ERROR, "deadletter", "dead letters cannot be written: their partition waits", "stream=%s domain=%u events=%u error=%s",
-                 ws->stream->config->name, batch->domain, batch->event_count, log_quote(quoted, sizeof quoted, letter->job.error));
+                 ws->setup->config.name, batch->domain, batch->event_count, log_quote(quoted, sizeof quoted, letter->job.error));
         domain_hold(worker, ws, batch->domain, now_ns);
         feed_fail(&ws->feed, batch->domain, batch->cover, batch->cover_count, FEED_NOT_DELIVERED);
         return;
     }
     log_line(LOG_WARN, "deadletter", "events were dead-lettered", "stream=%s domain=%u events=%u reason=%s condition=%s ring=%s pos=%llu",
-             ws->stream->config->name, batch->domain, batch->event_count, deadletter_reason_name(letter->reason),
+             ws->setup->config.name, batch->domain, batch->event_count, deadletter_reason_name(letter->reason),
              link->verdict && link->verdict->condition[0] ? link->verdict->condition : "-",
              ring_name(ws->feed.ring[batch->cover[0].slot].lane.ring), (unsigned long long)batch->cover[0].first_pos);
     ws->feed.domain[batch->domain].failure_count = 0;
@@ -214,7 +214,7 @@ static void letter_done(struct worker *worker, struct worker_letter *letter, int
 
 static void domain_hold(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
 {
-    const struct config_stream *config = ws->stream->config;
+    const struct config_stream *config = &ws->setup->config;
     struct feed_domain *d = &ws->feed.domain[domain];
     d->hold_until_ns = now_ns + backoff_wait_ns(++d->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
     worker_timer(worker, d->hold_until_ns);

@@ -44,7 +44,7 @@ bool worker_link_is_ready(struct worker *worker, struct worker_stream *ws, uint3
 
 static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
 {
-    const struct config_stream *config = ws->stream->config;
+    const struct config_stream *config = &ws->setup->config;
     struct worker_link *link = &ws->link[domain];
     uint32_t partition = ring_domain_partition(domain);
     char address[320];
@@ -81,7 +81,7 @@ void worker_links_make_room(struct worker_stream *ws)
     if (!ws->pool.limit_told) {
         ws->pool.limit_told = true;
         log_line(LOG_WARN, "pool", "fewer links than partitions in use: they take turns; raise client_limit or max_size",
-                 "stream=%s client_limit=%u connections=%u", ws->stream->config->name, ws->stream->config->client_limit, ws->pool.size);
+                 "stream=%s client_limit=%u connections=%u", ws->setup->config.name, ws->setup->config.client_limit, ws->pool.size);
     }
     link_evict_one(ws);
 }
@@ -163,7 +163,7 @@ void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct u
     if (outcome.action == OUTCOME_THROTTLE)
         worker_throttled(ws, (uint32_t)domain, wait_ns, now_ns);
     if (outcome.counts_as_failure)
-        uplink_health_failed(&ws->pool.health, ws->counters, ws->stream->config->name, wait_ns, now_ns);
+        uplink_health_failed(&ws->pool.health, ws->counters, ws->setup->config.name, wait_ns, now_ns);
     if (outcome.action == OUTCOME_RENEW_TOKEN)
         uplink_restart(up, &outcome, "the service withdrew the authorisation: a new token is needed", event->condition, now_ns);
     if (outcome.action == OUTCOME_RECONNECT)
@@ -172,7 +172,7 @@ void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct u
 
 static int64_t link_wait_ns(const struct worker_stream *ws, const struct worker_link *link, const struct outcome *outcome)
 {
-    const struct config_stream *config = ws->stream->config;
+    const struct config_stream *config = &ws->setup->config;
     int64_t wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS, backoff_ns;
     if (outcome->action == OUTCOME_HOLD)
         return backoff_hold_ns(config->retry_backoff_max_seconds);
@@ -185,7 +185,7 @@ static int64_t link_wait_ns(const struct worker_stream *ws, const struct worker_
 static void ended_log(const struct worker *worker, const struct worker_stream *ws, uint32_t domain, const struct conn_event *event,
                       const struct outcome *outcome, int64_t wait_ns)
 {
-    const struct config_stream *config = ws->stream->config;
+    const struct config_stream *config = &ws->setup->config;
     char quoted[600], remedy[300] = "-", where[24] = "hub";
     if (ring_domain_partition(domain) != RING_PARTITION_NONE)
         snprintf(where, sizeof where, "%u", ring_domain_partition(domain));

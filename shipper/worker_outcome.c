@@ -48,7 +48,7 @@ void worker_batch_judged(struct worker *worker, struct worker_stream *ws, struct
         worker_batch_accepted(worker, ws, ib, now_ns);
         return;
     }
-    const struct config_stream *config = ws->stream->config;
+    const struct config_stream *config = &ws->setup->config;
     uint32_t domain = ib->batch.domain;
     char quoted[600], remedy[300] = "-";
     const char *name = outcome_note(ws, event);
@@ -101,7 +101,7 @@ static const char *outcome_note(struct worker_stream *ws, const struct conn_even
 static bool batch_split(struct worker_stream *ws, const struct batch *batch, const struct outcome *outcome)
 {
     struct worker_link *link = &ws->link[batch->domain];
-    uint32_t retries_max = ws->stream->config->max_retries;
+    uint32_t retries_max = ws->setup->config.max_retries;
     bool is_content = outcome->action == OUTCOME_SPLIT;
     bool too_often = outcome->refused && retries_max && link->verdict && link->verdict->refused_count > retries_max;
     if (!(is_content || too_often) || !link->verdict)
@@ -121,7 +121,7 @@ static bool batch_split(struct worker_stream *ws, const struct batch *batch, con
 
 static int64_t hold_ns_of(const struct worker_stream *ws, uint32_t domain, const struct outcome *outcome, bool split)
 {
-    const struct config_stream *config = ws->stream->config;
+    const struct config_stream *config = &ws->setup->config;
     uint32_t failures = ws->feed.domain[domain].failure_count;
     int64_t wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS, backoff_ns = 0;
     if (split)
@@ -182,7 +182,7 @@ static void connection_follow(struct worker_stream *ws, uint32_t domain, const s
 
 void worker_batches_lost(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
 {
-    const struct config_stream *config = ws->stream->config;
+    const struct config_stream *config = &ws->setup->config;
     struct feed_domain *d = &ws->feed.domain[domain];
     for (uint32_t i = 0; i < INFLIGHT_BATCHES_MAX; i++) {
         struct inflight_batch *batch = &worker->inflight.slot[i];

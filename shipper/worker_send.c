@@ -61,7 +61,7 @@ static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uin
         return false; /* CONN_SENT or credit comes as an event */
     if (!may_go(worker, ws, domain, &limits, now_ns))
         return false;
-    uint64_t share = ws->stream->config->inflight_bytes_max / worker->shared->config->workers;
+    uint64_t share = ws->setup->config.inflight_bytes_max / worker->shared->worker_count;
     if (ws->inflight_bytes > 0 && ws->inflight_bytes + limits.bytes_max > share)
         return false;
     return batch_begin(worker, ws, domain, &limits, now_ns);
@@ -75,7 +75,7 @@ static uint32_t letter_count_max(const struct worker_stream *ws, uint32_t domain
 
 static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, uint32_t domain)
 {
-    const struct config_stream *config = ws->stream->config;
+    const struct config_stream *config = &ws->setup->config;
     uint64_t bytes_max = ws->link[domain].message_bytes_max;
     uint32_t part = feed_suspect_part(&ws->feed, domain), count_max = config->batch_count_max;
     if (config->batch_bytes_max && config->batch_bytes_max < bytes_max)

@@ -44,7 +44,7 @@ static void rig_begin(struct rig *rig)
 
 static int rig_stream(struct rig *rig)
 {
-    return stream_open(&rig->config, 0, rig->main_fd, &rig->stream, rig->why, sizeof rig->why);
+    return stream_open(rig->config.rings, &rig->config.stream[0], 0, rig->main_fd, &rig->stream, rig->why, sizeof rig->why);
 }
 
 static void rig_open(struct rig *rig)
@@ -166,7 +166,7 @@ Test(stream, is_refused_while_another_shipper_holds_it_whom_it_names)
     static struct stream second;
     char pid[32];
     rig_open(&rig);
-    cr_assert_eq(stream_open(&rig.config, 0, rig.main_fd, &second, rig.why, sizeof rig.why), -EBUSY);
+    cr_assert_eq(stream_open(rig.config.rings, &rig.config.stream[0], 0, rig.main_fd, &second, rig.why, sizeof rig.why), -EBUSY);
     snprintf(pid, sizeof pid, "process %ld ", (long)getpid());
     cr_assert_not_null(strstr(rig.why, pid), "%s", rig.why);
     cr_assert_eq(access(in_rings(&rig, "orders.bell"), F_OK), 0, "the holder's doorbell stays");
@@ -322,15 +322,15 @@ Test(stream, tells_producers_a_limit_that_leaves_room_for_the_envelope)
     static struct rig rig;
     uint64_t count;
     rig_open(&rig);
+    cr_assert_eq(stream_event_bytes_max(&rig.stream), 0, "unknown");
     stream_tell_message_bytes_max(&rig.stream, 100);
-    cr_assert_eq(order_flag_get(&rig.stream.event_bytes_max), 1, "not four billion, not unknown");
+    cr_assert_eq(stream_event_bytes_max(&rig.stream), 1, "not four billion, not unknown");
     stream_tell_message_bytes_max(&rig.stream, 1 << 20);
-    cr_assert_eq(order_flag_get(&rig.stream.event_bytes_max), (1 << 20) - RING_ENVELOPE_BYTES);
+    cr_assert_eq(stream_event_bytes_max(&rig.stream), (1 << 20) - RING_ENVELOPE_BYTES);
     cr_assert_eq(read(rig.main_fd, &count, sizeof count), (ssize_t)sizeof count);
     stream_tell_message_bytes_max(&rig.stream, 1 << 20);
     cr_assert_lt(read(rig.main_fd, &count, sizeof count), 0, "nothing new, nobody is woken");
-    rig.config.stream[0].batch_bytes_max = 5000;
-    stream_tell_message_bytes_max(&rig.stream, 1 << 20);
-    cr_assert_eq(order_flag_get(&rig.stream.event_bytes_max), 5000 - RING_ENVELOPE_BYTES);
+    rig.stream.setup->config.batch_bytes_max = 5000;
+    cr_assert_eq(stream_event_bytes_max(&rig.stream), 5000 - RING_ENVELOPE_BYTES);
     rig_close(&rig);
 }

@@ -1,0 +1,26 @@
+/* What is in force for a stream: its section of the configuration, the trust and the audience that follow from it. Immutable, and shared by
+ * all who still go by it; a changed configuration makes another one. */
+#ifndef EHRING_SETUP_H
+#define EHRING_SETUP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shipper/config.h"
+#include "shipper/tls.h"
+
+struct setup {
+    struct config_stream config;
+    char audience[600];      /* sb://host/hub */
+    struct tls_context *tls; /* NULL: plain TCP to a local emulator */
+    _Atomic uint32_t users;
+};
+
+/* Copies `config`. 0: *out has one user, the caller (setup_give); or a negative errno with a sentence in `why`. */
+int setup_make(const struct config_stream *config, struct setup **out, char *why, size_t why_len);
+/* One user more; returns `setup`. Any thread that has it from a user. */
+struct setup *setup_take(struct setup *setup);
+/* One user less; the last one frees it and wipes its secrets. NULL is fine. Any thread. */
+void setup_give(struct setup *setup);
+
+#endif
