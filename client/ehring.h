@@ -114,6 +114,22 @@ enum ehring_full {                       /* what a call does when the ring is fu
                    EHRING_FULL_DROP = 2, /* drops the event, counts it, returns EHRING_DROPPED */
 };
 
+/* A ring survives the death of this process wherever it lies. In memory (/dev/shm) it does not survive a reboot; on a disk it does up to
+ * its last sync, and what lies behind that is not sent but counted as dropped by reboot.
+ *
+ * EHRING_SYNC: one thread of this library (named ehring-sync, all signals blocked, ended with the last such ring) brings each such ring to
+ * its disk once in sync_ms. After a power cut at most the events of the last window are missing: sync_ms, and the time that two syncs take,
+ * times the rings of the process if one disk is slow. Costs: sending stays as it is, but the first write to a page after each sync is a
+ * fault of about a microsecond, and waits for the disk where its file system wants stable pages; ehring_open() waits for the disk too; the
+ * room that the shipper frees is free for this ring only after the next sync; 1000 / sync_ms wake-ups a second. A disk that refuses is
+ * counted (sync_failed_count in ehring-stat) and frees nothing. In memory EHRING_SYNC does nothing and costs nothing. */
+enum ehring_sync {                           /* when a ring on a disk is brought to it */
+                   EHRING_SYNC_AT_CLOSE = 0, /* by ehring_close(), and when the shipper stops */
+                   EHRING_SYNC = 1,          /* and within each sync_ms */
+};
+#define EHRING_SYNC_MS_DEFAULT 50u
+#define EHRING_SYNC_MS_MAX 60000u
+
 /* All zero means defaults; only `stream` is required. Strings are read during the call only. */
 struct ehring_options {
     const char *stream;      /* required: a name of [A-Za-z0-9._-], the shipper's configuration maps it to a hub */
@@ -124,7 +140,9 @@ struct ehring_options {
     uint32_t wait_ms;     /* with EHRING_FULL_WAIT: at most so long per call; 0: without limit */
     bool make_stream_dir; /* make <rings> and <rings>/<stream> if missing: for a producer that starts before its shipper, same user */
     bool times_all;       /* store the time of every event (costs a clock read); else of the first in each 64 KiB */
-    uint64_t reserved[6]; /* zero */
+    enum ehring_sync sync;
+    uint32_t sync_ms;     /* with EHRING_SYNC: the window, up to EHRING_SYNC_MS_MAX; 0: EHRING_SYNC_MS_DEFAULT */
+    uint64_t reserved[5]; /* zero */
 };
 
 /* Makes a ring file, whole, locked and with all its memory, in <rings>/<stream>. Blocks for as long as clearing the memory takes. Any

@@ -17,6 +17,13 @@ struct ehring {
     uint32_t wait_ms;
     uint32_t reserved_len; /* payload bytes of the open reservation */
     bool reserved;
+    struct { /* of the registry, under its lock */
+        struct ehring *next;
+        int64_t due_ns;
+        int64_t window_ns;
+        bool added;
+        bool busy; /* the thread is syncing it */
+    } sync;
     uint8_t meta[RING_META_BYTES_MAX]; /* TLVs of the event in hand; pages never used are never touched */
 };
 
@@ -63,6 +70,13 @@ int event_key(const char *key, size_t key_len, struct ring_shape *shape);
 
 /* Writes the event's optional fields as TLVs into `meta` (RING_META_BYTES_MAX bytes). 0 with *meta_len (0: there are none), or a code. */
 int meta_build(const struct ehring_event *event, uint8_t *meta, uint32_t *meta_len);
+
+/* ---- ehring_sync.c ---- */
+
+/* From now on the process's thread syncs the ring once in each window. 0 or -errno. Any thread. */
+int sync_add(struct ehring *ring, uint32_t window_ms);
+/* Returns when no sync of the ring is under way any more and none will be. Not in a forked child. Any thread. */
+void sync_remove(struct ehring *ring);
 
 /* ---- ehring_utf8.c ---- */
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ehring_internal.h"
 
@@ -43,8 +44,11 @@ void ehring_close(struct ehring *ring)
 
     if (!ring)
         return;
-    if (ring->reserved && ring_writer_alive(ring->writer))
-        ring_writer_discard(ring->writer);
+    if (ring_writer_alive(ring->writer)) {
+        sync_remove(ring);
+        if (ring->reserved)
+            ring_writer_discard(ring->writer);
+    }
     ring_writer_close(ring->writer);
     free(ring);
     errno = saved_errno;
@@ -79,6 +83,7 @@ static int open_ring(const struct ehring_options *options, struct ehring **out)
         .name = options->name,
         .capacity = options->capacity_bytes ? options->capacity_bytes : EHRING_CAPACITY_DEFAULT_BYTES,
         .times_all = options->times_all,
+        .group_sync = options->sync == EHRING_SYNC,
     };
     err = ring_writer_open(&writer, &ring->writer, &why);
     if (err) {
@@ -86,6 +91,13 @@ static int open_ring(const struct ehring_options *options, struct ehring **out)
         return fail(code_of(err), "%s", why.text[0] ? why.text : ehring_error_text(code_of(err)));
     }
     ring_writer_words(ring->writer, &ring->words);
+    if (ring_writer_wants_sync(ring->writer))
+        err = sync_add(ring, options->sync_ms ? options->sync_ms : EHRING_SYNC_MS_DEFAULT);
+    if (err) {
+        unlink(ring_writer_path(ring->writer));
+        ehring_close(ring);
+        return fail(EHRING_E_NO_MEMORY, "the thread that syncs rings cannot start: %s", strerrordesc_np(-err));
+    }
     *out = ring;
     return 0;
 }
@@ -105,6 +117,10 @@ static int check_options(const struct ehring_options *options)
                     (unsigned long long)RING_CAPACITY_MIN, (unsigned long long)RING_CAPACITY_MAX);
     if ((unsigned)options->full > EHRING_FULL_DROP)
         return fail(EHRING_E_INVALID, "full policy %d is unknown", (int)options->full);
+    if ((unsigned)options->sync > EHRING_SYNC)
+        return fail(EHRING_E_INVALID, "sync policy %d is unknown", (int)options->sync);
+    if (options->sync_ms > EHRING_SYNC_MS_MAX || (options->sync_ms > 0 && options->sync != EHRING_SYNC))
+        return fail(EHRING_E_INVALID, "sync_ms %u is more than %u, or given without EHRING_SYNC", options->sync_ms, EHRING_SYNC_MS_MAX);
     for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
         if (options->reserved[i] != 0)
             return fail(EHRING_E_INVALID, "a reserved option is not zero: set the struct to zero first");

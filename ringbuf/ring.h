@@ -38,6 +38,7 @@ struct ring_writer_options {
     const char *name;       /* of [A-Za-z0-9._-], at most RING_NAME_BYTES - 1; NULL: the program's name */
     uint64_t capacity;      /* bytes, rounded up to a power of two; 0: 8 MiB */
     bool times_all;         /* every event carries a time */
+    bool group_sync;        /* somebody calls ring_writer_sync all the time: what its last sync did not see released is not overwritten */
 };
 
 /* Makes a ring file whole and locked under its final name. Any thread. 0, or -ENOENT/-EACCES (directory), -ENOSPC (text says wanted and
@@ -48,6 +49,12 @@ int ring_writer_open(const struct ring_writer_options *options, struct ring_writ
 /* Marks the ring closed, syncs it if it lies on a disk, unmaps it. NULL is fine. The file stays: the shipper drains and removes it.
  * In a forked child it only frees the handle. */
 void ring_writer_close(struct ring_writer *writer);
+
+/* A ring on a disk: brings all that is committed to it, then the mark that says so. Nothing if nothing has changed, or in memory. Blocks
+ * for the disk. One thread at a time, any; not during close. 0, or -errno: the mark stays where it was, and the failure is counted. */
+int ring_writer_sync(struct ring_writer *writer);
+/* True if the ring was opened with group_sync and lies on a disk. */
+bool ring_writer_wants_sync(const struct ring_writer *writer);
 
 /* What a record is to hold. All pointers are read during the call only. */
 struct ring_shape {
@@ -150,6 +157,8 @@ uint64_t ring_drop_unsynced(struct ring *ring);
 /* msync of all up to now, then stores the shipper's synced_pos; of an earlier boot that stays what it was. May block for the disk. 0 or
  * -errno. */
 int ring_sync(struct ring *ring);
+/* Takes the shipper's mark of an earlier stop back, on the disk too: before the gate of a living producer moves. 0 or -errno. */
+int ring_sync_forget(struct ring *ring);
 
 /* Quarantine: writes the reason into the file (if it still can) and remembers it. Any thread of the shipper; the first reason stays. */
 void ring_quarantine(struct ring *ring, enum ring_quarantine reason, uint64_t pos);

@@ -19,7 +19,7 @@
 
 static int bell_address(const char *path, struct sockaddr_un *address);
 static void bell_if_asleep(struct ring_writer *writer);
-static bool gate_wait(struct ring_writer *writer, uint64_t gate_pos, int64_t deadline_ns);
+static bool gate_wait(const _Atomic uint64_t *gate, uint64_t gate_pos, int64_t deadline_ns);
 static int64_t monotonic_ns(void);
 
 int ring_bell_open(const char *path)
@@ -103,7 +103,7 @@ int ring_writer_wait_room(struct ring_writer *writer, const struct ring_shape *s
     order_store_waiting(&writer->producer->hot.waiting, 1); /* W1 */
     while (!ring_writer_fits(writer, &place) && in_time) {
         bell_if_asleep(writer);
-        in_time = gate_wait(writer, writer->gate_pos, deadline_ns);
+        in_time = gate_wait(writer->released, writer->gate_pos, deadline_ns);
     }
     order_store_waiting(&writer->producer->hot.waiting, 0);
     return ring_writer_fits(writer, &place) ? 0 : -ETIMEDOUT;
@@ -124,7 +124,7 @@ int ring_writer_flush(struct ring_writer *writer, int64_t deadline_ns, uint64_t 
     order_store_waiting(&writer->producer->hot.waiting, 1); /* W1 */
     while ((gate_pos = order_load_gate(gate)) < writer->pos && in_time) {
         bell_if_asleep(writer);
-        in_time = gate_wait(writer, gate_pos, deadline_ns);
+        in_time = gate_wait(gate, gate_pos, deadline_ns);
     }
     order_store_waiting(&writer->producer->hot.waiting, 0);
     *left_bytes = gate_pos < writer->pos ? writer->pos - gate_pos : 0;
@@ -158,9 +158,8 @@ static void bell_if_asleep(struct ring_writer *writer)
 
 /* Waits until the low half of the gate is another one; false: the deadline has passed. In slices: a shipper may be killed between its
  * store and its wake. */
-static bool gate_wait(struct ring_writer *writer, uint64_t gate_pos, int64_t deadline_ns)
+static bool gate_wait(const _Atomic uint64_t *gate, uint64_t gate_pos, int64_t deadline_ns)
 {
-    const _Atomic uint64_t *gate = &writer->shipper->gate.gate_pos;
     int64_t now = monotonic_ns(), until = now + RING_SLICE_NS;
     struct timespec at;
 

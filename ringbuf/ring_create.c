@@ -35,6 +35,8 @@ static int draft_open(struct draft *draft, struct ring_refusal *why);
 static int draft_fill(struct draft *draft, const struct ring_writer_options *options, struct ring_created *out, struct ring_refusal *why);
 static int draft_lock(const struct draft *draft, struct ring_refusal *why);
 static int draft_publish(struct draft *draft, struct ring_refusal *why);
+static int draft_sync(const struct draft *draft, struct ring_refusal *why);
+static void name_sync(const struct draft *draft);
 static void fill_header(struct ring_header *header, const struct draft *draft, const struct ring_created *created, bool times_all);
 static int make_uuid(uint8_t uuid[16], char text[UUID_TEXT]);
 static void clean_name(const char *from, char to[RING_NAME_BYTES]);
@@ -55,8 +57,10 @@ int ring_create(const struct ring_writer_options *options, struct ring_created *
     out->geometry = ring_geometry_of(capacity);
     out->registered = register_membarrier();
     if ((err = draft_fill(&draft, options, out, why)) != 0 || (err = draft_lock(&draft, why)) != 0 ||
-        (err = draft_publish(&draft, why)) != 0)
+        (options->group_sync && out->on_disk && (err = draft_sync(&draft, why)) != 0) || (err = draft_publish(&draft, why)) != 0)
         goto out;
+    if (options->group_sync && out->on_disk)
+        name_sync(&draft);
 out:
     if (draft.dot_name[0])
         unlinkat(draft.dir_fd, draft.dot_name, 0);
@@ -198,6 +202,24 @@ static int draft_publish(struct draft *draft, struct ring_refusal *why)
     if (err)
         return ring_refuse(why, RING_NOT_PERMITTED, err, "cannot name a ring in %.120s: %s", draft->dir, strerrordesc_np(-err));
     return 0;
+}
+
+static int draft_sync(const struct draft *draft, struct ring_refusal *why)
+{
+    if (fsync(draft->fd) == 0)
+        return 0;
+    return ring_refuse(why, RING_ABSENT, -errno, "cannot sync a ring in %.120s: %s", draft->dir, strerrordesc_np(errno));
+}
+
+/* The name too must survive a power cut. Where the directory may not be read, the file system's own order must do. */
+static void name_sync(const struct draft *draft)
+{
+    int fd = openat(draft->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    (void)fsync(fd);
+    close(fd);
 }
 
 static void fill_header(struct ring_header *header, const struct draft *draft, const struct ring_created *created, bool times_all)

@@ -1,4 +1,4 @@
-/* A ring's file as somebody else opens it: the ladder of checks, the mapping by regions, liveness, sync. */
+/* A ring's file as somebody else opens it: the ladder of checks, the mapping by regions, liveness. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -190,30 +190,6 @@ bool ring_is_this_boot(const struct ring *ring)
         is_zero(ring->header.boot_id)) /* no /proc: what lies in memory did not outlive a boot, of a disk nothing is known */
         return ring->in_memory;
     return memcmp(now, ring->header.boot_id, sizeof(now)) == 0;
-}
-
-uint64_t ring_synced_pos(const struct ring *ring)
-{
-    uint64_t producer = order_none_load64(&ring->producer->sync.synced_pos);
-    uint64_t shipper = order_none_load64(&ring->shipper->control.synced_pos);
-    uint64_t write_pos = order_observe(&ring->producer->hot.write_pos);
-    uint64_t synced = producer > shipper ? producer : shipper;
-
-    return synced < write_pos ? synced : write_pos;
-}
-
-int ring_sync(struct ring *ring)
-{
-    uint64_t write_pos = order_observe(&ring->producer->hot.write_pos);
-
-    if (!ring->in_memory && msync(ring->map, ring->map_len, MS_SYNC) != 0)
-        return -errno;
-    if (!ring_is_this_boot(ring)) /* what did not reach the disk then does not by a sync now */
-        return 0;
-    order_none_store64(&ring->shipper->control.synced_pos, write_pos);
-    if (!ring->in_memory && msync(ring->map, ring->header.data_off, MS_SYNC) != 0)
-        return -errno;
-    return ring_faulted(ring) ? -EIO : 0;
 }
 
 int ring_refuse(struct ring_refusal *why, enum ring_rung rung, int err, const char *format, ...)

@@ -10,8 +10,7 @@
 
 static struct ring_writer *writer_alloc(void);
 static void writer_free(struct ring_writer *writer);
-static void writer_init(struct ring_writer *writer, const struct ring_created *created, bool times_all);
-static void writer_sync(struct ring_writer *writer);
+static void writer_init(struct ring_writer *writer, const struct ring_created *created, const struct ring_writer_options *options);
 
 int ring_writer_open(const struct ring_writer_options *options, struct ring_writer **out, struct ring_refusal *why)
 {
@@ -25,7 +24,7 @@ int ring_writer_open(const struct ring_writer_options *options, struct ring_writ
     else
         err = ring_create(options, created, why);
     if (!err) {
-        writer_init(writer, created, options->times_all);
+        writer_init(writer, created, options);
         if (why)
             *why = (struct ring_refusal){.rung = RING_READY};
         *out = writer;
@@ -43,7 +42,7 @@ void ring_writer_close(struct ring_writer *writer)
     if (ring_writer_alive(writer)) {
         ring_writer_publish(writer);
         order_none_store32(&writer->producer->hot.closed, 1);
-        writer_sync(writer);
+        (void)ring_writer_sync(writer); /* counted if the disk refuses */
         uint64_t number = order_load_sleeping_fenced(&writer->shipper->sleeping.number);
         munmap(writer->map, writer->map_len);
         if (number != 0) /* after the lock went: who looks now finds an orphan */
@@ -52,6 +51,10 @@ void ring_writer_close(struct ring_writer *writer)
     writer_free(writer);
 }
 
+bool ring_writer_wants_sync(const struct ring_writer *writer)
+{
+    return writer->released == &writer->producer->sync.released_pos;
+}
 uint64_t ring_writer_capacity(const struct ring_writer *writer)
 {
     return writer->capacity;
@@ -126,7 +129,7 @@ static void writer_free(struct ring_writer *writer)
         munmap(writer, sizeof(*writer));
 }
 
-static void writer_init(struct ring_writer *writer, const struct ring_created *created, bool times_all)
+static void writer_init(struct ring_writer *writer, const struct ring_created *created, const struct ring_writer_options *options)
 {
     const struct ring_geometry *geometry = &created->geometry;
     uint64_t record_max = geometry->capacity / RING_RECORD_SHARE;
@@ -142,21 +145,13 @@ static void writer_init(struct ring_writer *writer, const struct ring_created *c
     writer->grain = record_max < RING_STRIPE_BYTES ? record_max : RING_STRIPE_BYTES;
     writer->timed_stripe = RING_STRIPE_NONE;
     writer->last_pos = UINT64_MAX;
-    writer->flags_always = times_all ? RING_FLAG_TIME : 0;
+    writer->flags_always = options->times_all ? RING_FLAG_TIME : 0;
     writer->wide = ring_put_is_wide();
     writer->registered = created->registered;
     writer->on_disk = created->on_disk;
+    writer->released = options->group_sync && created->on_disk ? &writer->producer->sync.released_pos : &writer->shipper->gate.gate_pos;
     memcpy(writer->path, created->path, sizeof(writer->path));
     memcpy(writer->bell_path, created->bell_path, sizeof(writer->bell_path));
     memcpy(writer->uuid, created->uuid, sizeof(writer->uuid));
     writer->alive = true;
-}
-
-/* First the data, then the word that says so: after a reboot nothing else tells what reached the disk. */
-static void writer_sync(struct ring_writer *writer)
-{
-    if (!writer->on_disk || msync(writer->map, writer->map_len, MS_SYNC) != 0)
-        return;
-    order_none_store64(&writer->producer->sync.synced_pos, writer->pos);
-    (void)msync(writer->map, (size_t)(writer->data - writer->map), MS_SYNC);
 }

@@ -102,11 +102,12 @@ struct ring_writer {
     uint8_t *data;
     struct ring_producer *producer;
     const struct ring_shipper *shipper;
-    uint64_t bell_seen;   /* the last `sleeping` seen: answered if not 0 */
-    uint8_t flags_always; /* the four from here are looked at together: ring_put.c */
-    bool registered;      /* for membarrier: no fence before the look at `sleeping` */
-    bool wide;            /* the processor copies 32 bytes at a time */
-    bool open;            /* a reservation */
+    const _Atomic uint64_t *released; /* below it may be overwritten: the gate, with group sync the gate that is on the disk */
+    uint64_t bell_seen;               /* the last `sleeping` seen: answered if not 0 */
+    uint8_t flags_always;             /* the four from here are looked at together: ring_put.c */
+    bool registered;                  /* for membarrier: no fence before the look at `sleeping` */
+    bool wide;                        /* the processor copies 32 bytes at a time */
+    bool open;                        /* a reservation */
     bool on_disk;
     uint32_t open_off; /* the reservation's payload, its offset in the record */
     uint32_t open_len; /* and its reserved length */

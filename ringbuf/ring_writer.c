@@ -95,7 +95,7 @@ bool ring_writer_fits(struct ring_writer *writer, const struct ring_place *place
 
     if (end_pos - writer->gate_pos <= writer->capacity)
         return true;
-    uint64_t gate_pos = order_load_gate(&writer->shipper->gate.gate_pos);
+    uint64_t gate_pos = order_load_gate(writer->released);
     if (writer->pos - gate_pos <= writer->capacity && gate_pos - writer->gate_pos <= writer->capacity) /* else it cannot be */
         writer->gate_pos = gate_pos;
     return end_pos - writer->gate_pos <= writer->capacity;

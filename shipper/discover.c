@@ -174,6 +174,8 @@ static void ring_open_found(struct discover *discover, struct shared_ring *share
         return;
     }
     shared->state = RING_STATE_WAITING;
+    if (ring_is_orphan(stream->dir_fd, shared->file) != 1 && ring_is_this_boot(shared->ring))
+        ring_sync_forget(shared->ring); /* its producer will overwrite what the gate frees */
     if (!ring_is_this_boot(shared->ring)) {
         shared->earlier_boot = true;
         shared->stop_pos = ring_synced_pos(shared->ring);

@@ -22,20 +22,53 @@ done
 grep -q "ring boot/some\..*: cannot tell: of an earlier boot, synced to byte " "$dir/audit.err" || fail "not named: $(cat "$dir/audit.err")"
 ! grep -q whole "$dir/audit.err" || fail "a ring that was synced to its end is named: $(cat "$dir/audit.err")"
 
-ship_start
+ship_start 5>&-
 says 'msg="ring found" stream=boot ring=some\..*earlier_boot=yes'
 audit 3 "a shipper without a hub"
 ship_stop # which syncs the rings
 audit 3 "after a stop"
 
+# of this boot: a stop syncs what waits and says so in the ring; a start takes the word back where a producer lives and will overwrite
+mark() { # ring's name: what the shipper says is synced, and what is written
+    "$build/ehring-stat" -j --stream boot | node -e '
+        const ring = JSON.parse(require("fs").readFileSync(0, "utf8")).files.find(f => f.name == process.argv[1])
+        console.log(ring.values.shipper_synced_pos.value, ring.write_pos)' "$1"
+}
+mkfifo "$dir/fifo"
+"$build/ehring-send" --stream boot --key-json k --name living <"$dir/fifo" 2>>"$dir/send.log" &
+producer=$!
+exec 5>"$dir/fifo"
+events living 20 >&5
+events dead 20 | send boot --name dead
+written() { [ "$(mark living)" != "0 0" ]; }
+within 20 written || fail "the living producer has written nothing"
+ship_start 5>&-
+says 'msg="ring found" stream=boot ring=living'
+says 'msg="ring found" stream=boot ring=dead'
+ship_stop
+for name in living dead; do
+    read -r synced write <<<"$(mark $name)"
+    [ "$synced" = "$write" ] || fail "$name: the stop has synced up to $synced of $write"
+done
+ship_start 5>&-
+says 'msg="ring found" stream=boot ring=living'
+says 'msg="ring found" stream=boot ring=dead'
+read -r synced write <<<"$(mark living)"
+[ "$synced" = 0 ] || fail "the mark of a living producer's ring stays at $synced"
+read -r synced write <<<"$(mark dead)"
+[ "$synced" = "$write" ] || fail "the mark of a dead producer's ring goes to $synced of $write"
+exec 5>&-
+wait $producer
+ship_stop
+
 hub_start --hub boot:4
-ship_start
+ship_start 5>&-
 drained boot
 audit 0 "drained"
 says 'level=warn .*earlier boot removed.*ring=some\..* events=100 dropped=60'
-grep -qE 'committed 200 = accepted 140 \+ dead-lettered 0 \+ dropped 60 \+ pending 0' "$dir/audit" || fail "the ledger: $(cat "$dir/audit")"
+grep -qE 'committed 240 = accepted 180 \+ dead-lettered 0 \+ dropped 60 \+ pending 0' "$dir/audit" || fail "the ledger: $(cat "$dir/audit")"
 grep -qE 'dropped \(reboot 60\)' "$dir/audit" || fail "no reason: $(cat "$dir/audit")"
 ship_stop
 audit 0 "at the end"
-arrived "what was synced" once whole:100 some:40
+arrived "what was synced" once whole:100 some:40 living:20 dead:20
 [ $failed -eq 0 ] && echo "what was not synced before a reboot is told and counted"

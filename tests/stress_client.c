@@ -1,5 +1,5 @@
-/* Threads that send through libehring while others accept: waits for room, flush, and one-call rings whose threads come and go. Runs under
- * thread sanitizer too. Usage: stress_client [rounds] */
+/* Threads that send through libehring while others accept: waits for room, flush, and one-call rings whose threads come and go; one of
+ * the rings lies on a disk under group sync, where there is one. Runs under thread sanitizer too. Usage: stress_client [rounds] */
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
@@ -12,12 +12,15 @@
 #include "client/ehring.h"
 #include "ringbuf/ring.h"
 #include "ringbuf/ring_order.h"
+#include "tests/disk_rig.h"
 
 #define SENDERS 3
 #define EVENTS 20000u
 #define POSTERS 8
 
 static char rings[] = "/dev/shm/ehring-test-XXXXXX";
+static char disk[80];
+static bool has_disk;
 
 struct sender {
     struct ehring *ring;
@@ -26,12 +29,13 @@ struct sender {
     const char *failure;
 };
 
-static void run_pair(struct sender *sender, pthread_t threads[2]);
+static void run_pair(struct sender *sender, bool on_disk, pthread_t threads[2]);
 static void *send_all(void *arg);
 static void *accept_all(void *arg);
 static uint64_t take(struct ring_lane *lane, struct ring_walk *walk, uint64_t seen, const char **failure);
 static void *post_some(void *arg);
 static void need(bool ok, const char *what);
+static void remove_all(void);
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw);
 
 int main(int argc, char **argv)
@@ -40,13 +44,14 @@ int main(int argc, char **argv)
 
     need(mkdtemp(rings) != NULL, "mkdtemp");
     setenv("EHRING_RINGS", rings, 1);
+    has_disk = disk_dir(disk);
     for (int round = 0; round < rounds; round++) {
         struct sender senders[SENDERS] = {0};
         pthread_t pairs[SENDERS][2], posters[POSTERS];
         void *failure;
 
         for (int i = 0; i < SENDERS; i++)
-            run_pair(&senders[i], pairs[i]);
+            run_pair(&senders[i], i == 0 && has_disk, pairs[i]);
         for (int i = 0; i < POSTERS; i++)
             need(pthread_create(&posters[i], NULL, post_some, NULL) == 0, "pthread_create");
         for (int i = 0; i < POSTERS; i++) {
@@ -61,13 +66,19 @@ int main(int argc, char **argv)
             ehring_close(senders[i].ring);
         }
     }
-    nftw(rings, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_all();
     return 0;
 }
 
-static void run_pair(struct sender *sender, pthread_t threads[2])
+static void run_pair(struct sender *sender, bool on_disk, pthread_t threads[2])
 {
-    const struct ehring_options options = {.stream = "s", .make_stream_dir = true, .capacity_bytes = 65536, .full = EHRING_FULL_WAIT};
+    struct ehring_options options = {.stream = "s", .make_stream_dir = true, .capacity_bytes = 65536, .full = EHRING_FULL_WAIT};
+
+    if (on_disk) {
+        options.rings_dir = disk;
+        options.sync = EHRING_SYNC;
+        options.sync_ms = 1;
+    }
 
     need(ehring_open(&options, &sender->ring) == 0, ehring_open_error());
     need(pthread_create(&threads[0], NULL, send_all, sender) == 0, "pthread_create");
@@ -157,8 +168,15 @@ static void need(bool ok, const char *what)
     if (ok)
         return;
     fprintf(stderr, "stress_client: %s\n", what);
-    nftw(rings, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_all();
     _exit(1);
+}
+
+static void remove_all(void)
+{
+    nftw(rings, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    if (has_disk)
+        nftw(disk, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)

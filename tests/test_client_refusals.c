@@ -384,7 +384,16 @@ Test(client_open_refuses, options_that_make_no_sense)
     bad.full = (enum ehring_full)3;
     expect_no_open(bad, EHRING_E_INVALID, "3");
     bad = good;
-    bad.reserved[5] = 1;
+    bad.sync = (enum ehring_sync)2;
+    expect_no_open(bad, EHRING_E_INVALID, "sync policy 2");
+    bad = good;
+    bad.sync_ms = 50;
+    expect_no_open(bad, EHRING_E_INVALID, "sync_ms 50");
+    bad.sync = EHRING_SYNC;
+    bad.sync_ms = EHRING_SYNC_MS_MAX + 1;
+    expect_no_open(bad, EHRING_E_INVALID, "60000");
+    bad = good;
+    bad.reserved[4] = 1;
     expect_no_open(bad, EHRING_E_INVALID, "reserved");
     rig_close(&rig);
 }

@@ -110,7 +110,7 @@ Test(ring_file, names_the_rung_on_which_it_was_refused)
     patch(&rig, &version, 4, offsetof(struct ring_header, version));
     cr_assert_eq(open_file(&rig, RING_ACCESS_VIEW, &why), -EPROTONOSUPPORT);
     cr_assert_eq(why.rung, RING_WRONG_VERSION);
-    cr_assert(strstr(why.text, "version 8") && strstr(why.text, rig.file), "%s", why.text);
+    cr_assert(strstr(why.text, "version 9") && strstr(why.text, rig.file), "%s", why.text);
     version = RING_VERSION;
     patch(&rig, &version, 4, offsetof(struct ring_header, version));
     patch(&rig, &odd, 8, offsetof(struct ring_header, data_off));
