@@ -10,9 +10,10 @@
 #include "shipper/clock.h"
 #include "shipper/log.h"
 
-#define PERMIT_WAIT_NS (10 * CLOCK_NS_PER_MS) /* another worker's connection stands in the way of one more */
-#define BLOCKED_NS_MIN (5 * CLOCK_NS_PER_MS)  /* a linger of nothing would take each full socket for a full connection */
-#define MOVE_LINKS_MIN 2u                     /* a move must leave the two connections more alike than before */
+#define PERMIT_WAIT_NS (10 * CLOCK_NS_PER_MS)   /* another worker's connection stands in the way of one more */
+#define BLOCKED_NS_MIN (5 * CLOCK_NS_PER_MS)    /* a linger of nothing would take each full socket for a full connection */
+#define SATURATED_NS (10 * CLOCK_NS_PER_SECOND) /* so long it counts as loaded: long enough for the connection that was opened for it */
+#define MOVE_LINKS_MIN 2u                       /* a move must leave the two connections more alike than before */
 
 static bool uplink_takes(const struct uplink *up);
 static bool uplink_is_saturated(const struct uplink *up, int64_t now_ns);
@@ -62,6 +63,8 @@ int64_t pool_step(struct pool *pool, bool wanted, int64_t now_ns)
     int64_t next_ns = INT64_MAX;
     for (uint32_t i = 0; i < pool->size; i++) {
         int64_t at_ns = uplink_step(&pool->uplink[i], now_ns);
+        if (uplink_is_saturated(&pool->uplink[i], now_ns))
+            pool->uplink[i].saturated_ns = now_ns;
         if (at_ns < next_ns)
             next_ns = at_ns;
     }
@@ -206,7 +209,7 @@ bool pool_wants_move(const struct pool *pool, const struct uplink *from, int64_t
 {
     if (from->draining)
         return true;
-    if (!uplink_is_saturated(from, now_ns))
+    if (from->saturated_ns == 0 || now_ns - from->saturated_ns > SATURATED_NS)
         return false;
     for (uint32_t i = 0; i < pool->size; i++) {
         const struct uplink *up = &pool->uplink[i];

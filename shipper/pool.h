@@ -34,8 +34,8 @@ int64_t pool_step(struct pool *pool, bool wanted, int64_t now_ns);
 /* The connection for one more link: of those that are ready, have a link free and are not drained, the one with the fewest. NULL: none now;
  * the next step makes one if it may. The caller counts link_count up and down. */
 struct uplink *pool_place(struct pool *pool);
-/* Whether a link with nothing in flight should leave this connection for another: it is drained, or its output has stood in the way for a
- * linger while another one has less to do. */
+/* Whether a link with nothing in flight should leave this connection for another: it is drained, or its output has stood for a linger not
+ * long ago and another one has less to do. */
 bool pool_wants_move(const struct pool *pool, const struct uplink *from, int64_t now_ns);
 /* True if links were asked for in vain and no connection can be made for them: somebody has to give one up. */
 bool pool_is_exhausted(const struct pool *pool);

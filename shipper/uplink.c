@@ -58,7 +58,7 @@ void uplink_end(struct uplink *up)
     up->has_credit = up->draining = false;
     up->greeting_link = -1;
     up->greeting_try_count = up->renewal_failure_count = 0;
-    up->blocked_ns = up->expires_ns = 0;
+    up->blocked_ns = up->saturated_ns = up->expires_ns = 0;
     up->deadline_ns = up->token_renew_at_ns = up->hub_read_at_ns = up->tick_at_ns = 0;
     uplink_permit_give(up);
 }

@@ -33,6 +33,7 @@ struct uplink_health {
     uint32_t failure_count; /* since the last accepted batch */
     int64_t failed_at_ns;
     int64_t retry_at_ns;
+    bool was_ready;     /* one of them was, since the start */
     bool token_renewed; /* a new token was wanted since the last accepted batch: another refusal is for good */
     struct circuit circuit;
 };
@@ -62,6 +63,7 @@ struct uplink {
     int64_t ready_ns;
     int64_t used_ns;           /* when a batch was last begun or judged, or it became ready */
     int64_t blocked_ns;        /* since when there was always output that the socket did not take; 0: not now */
+    int64_t saturated_ns;      /* when that last lasted for a linger; 0: never */
     int64_t expires_ns;        /* end of its life span; 0: none */
     int64_t deadline_ns;       /* of the present state, 0: none */
     int64_t token_renew_at_ns; /* 0: never */

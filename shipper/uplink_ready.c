@@ -135,6 +135,7 @@ static void ready(struct uplink *up, int64_t now_ns)
     uplink_enter(up, UPLINK_READY, 0, now_ns);
     uplink_permit_give(up);
     up->ready_ns = up->used_ns = now_ns;
+    up->health->was_ready = true;
     order_none_add64(&up->counters->connect_count, 1);
     log_line(LOG_INFO, "pool", "connection is ready", "stream=%s worker=%u host=%s hub=%s partitions=%u", config->name, up->worker,
              config->connstr.host, config->hub, order_none_load32(&up->stream->partition_count));

@@ -50,7 +50,7 @@ static bool is_wanted(const struct worker *worker, const struct worker_stream *w
 {
     if (worker->stopping)
         return now_ns < worker->stop_deadline_ns && !worker_stream_is_idle(ws);
-    return ws->feed.active_count > 0 || order_none_load32(&ws->stream->partition_count) == 0;
+    return ws->feed.active_count > 0 || !ws->pool.health.was_ready;
 }
 
 /* Waiting and slowed-down partitions, looked at once a second. */
