@@ -67,6 +67,13 @@ wait "$hub" 2>/dev/null
 hub=''
 within $patience all_wait || { fail "not every ring is full"; "$build/ehring-stat" --stream orders | grep -E 'lag|^ring|waiting'; }
 audit "full, without a hub"
+# a flush keeps its deadline and tells what is left
+status=0
+printf '%s\n' '{"k":"k0","p":"flush","i":1}' '{"k":"k1","p":"flush","i":2}' |
+    timeout 60 "$build/ehring-send" --stream orders --key-json k --capacity 64K --name flush --flush-ms 300 2>"$dir/flush.log" || status=$?
+[ $status -eq 1 ] || fail "a flush without a hub ends with $status, not 1"
+left=$(rings 'rings.flush.lag_bytes')
+grep -qE "\b$left bytes? .*300 ms" "$dir/flush.log" || fail "a flush without a hub does not tell that $left bytes are left: $(cat "$dir/flush.log")"
 held=$(rings 'Object.values(rings).reduce((sum, r) => sum + r.lag_bytes, 0)')
 kill -9 "$shipper"
 ship_ended 137
@@ -74,7 +81,7 @@ audit "the shipper is killed too"
 kill -9 "${pid[dies1]}" "${pid[dies2]}"
 wait "${pid[dies1]}" "${pid[dies2]}" 2>/dev/null
 audit "two producers are killed too"
-sent=(stay1:$lines stay2:$lines) # what is committed of the dead ones is in their rings, and nobody takes it now
+sent=(stay1:$lines stay2:$lines flush:2) # what is committed of the dead ones is in their rings, and nobody takes it now
 for name in dies1 dies2; do sent+=("$name:$(rings "rings.$name.values.committed_events.value")"); done
 ship 3
 says 'msg="ring found" stream=orders ring=dies2'
@@ -87,7 +94,7 @@ drained orders $patience
 wait "${pid[stay1]}" || fail "stay1 ends with $?"
 wait "${pid[stay2]}" || fail "stay2 ends with $?"
 audit "drained"
-grep -qE 'stream orders, 0 rings and 4 removed: closes' "$dir/audit" || fail "the ledger: $(cat "$dir/audit")"
+grep -qE 'stream orders, 0 rings and 5 removed: closes' "$dir/audit" || fail "the ledger: $(cat "$dir/audit")"
 grep -qE 'accepted [0-9]+ \+ dead-lettered 0 \+ dropped 0 \+ pending 0' "$dir/audit" || fail "the ledger: $(cat "$dir/audit")"
 ship_stop
 hub_stop

@@ -334,6 +334,41 @@ Test(client_flush, tells_what_is_left_until_all_is_accepted)
     rig_close(&rig);
 }
 
+static int64_t flushed_for_ms(struct ehring *ring, int timeout_ms, int expected, uint64_t *left)
+{
+    struct timespec begin, end;
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    cr_expect_eq(ehring_flush(ring, timeout_ms, left), expected);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    return (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000;
+}
+
+/* Nobody accepts, for whatever reason: the deadline is kept whether or not there is room, and what is left is told to the byte. */
+Test(client_flush, of_a_full_ring_keeps_its_deadline)
+{
+    static const enum ehring_full policies[] = {EHRING_FULL_FAIL, EHRING_FULL_WAIT, EHRING_FULL_DROP};
+
+    for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+        struct rig rig;
+        uint64_t left = 0;
+        rig_open(&rig, (struct ehring_options){.capacity_bytes = 65536, .full = policies[i], .wait_ms = 1});
+        cr_assert_gt(fill(rig.ring), 0);
+        uint64_t end_pos = rig_write_pos(&rig);
+        int64_t ms = flushed_for_ms(rig.ring, 30, EHRING_E_TIMED_OUT, &left);
+        cr_expect(ms >= 30 && ms < 30000, "%ld ms", (long)ms);
+        cr_expect_eq(left, end_pos);
+        ring_lane_ack(&rig.lane, end_pos - 1024, end_pos - 1024);
+        ms = flushed_for_ms(rig.ring, 30, EHRING_E_TIMED_OUT, &left);
+        cr_expect(ms >= 30 && ms < 30000, "%ld ms", (long)ms);
+        cr_expect_eq(left, 1024, "the gate moved, not far enough");
+        ring_lane_ack(&rig.lane, end_pos, end_pos);
+        cr_expect_lt(flushed_for_ms(rig.ring, -1, 0, &left), 30000);
+        cr_expect_eq(left, 0);
+        rig_close(&rig);
+    }
+}
+
 Test(client_stats, tell_what_the_shipper_gave_up_by_reason)
 {
     struct rig rig;
