@@ -268,6 +268,9 @@ uint64_t ring_flush_pos(const struct ring *ring);
 void ring_note(struct ring_lane *lane, int64_t time_ns);
 /* The newest noted time at or before `pos`, or the ring's creation: never later than the event's commit by more than a pass. */
 int64_t ring_noted_time_ns(const struct ring *ring, uint64_t pos);
+/* When the oldest event that is not settled was committed: its own time if it has one, or the newest note at or before it. Never later than
+ * that, but for a time that the producer made up. False: nothing waits. Any thread. */
+bool ring_oldest_time_ns(const struct ring *ring, int64_t *time_ns);
 /* The earliest noted time at which the record at `pos` was there: never earlier than the event's commit. INT64_MAX: none noted. */
 int64_t ring_committed_by_ns(const struct ring *ring, uint64_t pos);
 

@@ -2,6 +2,8 @@
  *
  * A queue of a few notes: those at or below the gate leave it, but for the newest of them. When it is full every second one goes, and new
  * ones come no closer than those that stayed: the error is a thirtieth of the backlog's age, whatever that is. */
+#include <string.h>
+
 #include "ring_internal.h"
 #include "ring_order.h"
 
@@ -9,6 +11,7 @@
 
 enum note_side { NOTE_AT_OR_BEFORE, NOTE_BEHIND };
 static int64_t notes_search(const struct ring *ring, uint64_t pos, enum note_side side);
+static int64_t head_time_ns(const struct ring *ring, uint64_t pos, uint64_t write_pos);
 static bool is_too_close(struct ring_shipper *shipper, uint64_t head, uint64_t tail, int64_t time_ns);
 static void notes_leave(struct ring_shipper *shipper, uint64_t *head, uint64_t tail, uint64_t gate_pos);
 static void notes_thin(struct ring_shipper *shipper, uint64_t *head, uint64_t *tail);
@@ -73,6 +76,33 @@ static int64_t notes_search(const struct ring *ring, uint64_t pos, enum note_sid
             return found;
     }
     return none;
+}
+
+/* The gate may move meanwhile: then what was read was not the oldest any more. */
+bool ring_oldest_time_ns(const struct ring *ring, int64_t *time_ns)
+{
+    for (int tries = 0; tries < NOTE_TRIES; tries++) {
+        uint64_t gate_pos = order_load_gate(&ring->shipper->gate.gate_pos), write_pos = order_observe(&ring->producer->hot.write_pos);
+        if (gate_pos == write_pos)
+            return false;
+        int64_t noted_ns = ring_noted_time_ns(ring, gate_pos), own_ns = head_time_ns(ring, gate_pos, write_pos);
+        *time_ns = own_ns > noted_ns ? own_ns : noted_ns;
+        if (order_tap_check(&ring->shipper->gate.gate_pos) == gate_pos)
+            break;
+    }
+    return true;
+}
+
+/* 0: the record has none, or is none. */
+static int64_t head_time_ns(const struct ring *ring, uint64_t pos, uint64_t write_pos)
+{
+    struct ring_head head;
+    int64_t time_ns;
+
+    if (write_pos - pos > ring->capacity || ring_head_read(ring, pos, write_pos, &head) != 0 || !(head.flags & RING_FLAG_TIME))
+        return 0;
+    memcpy(&time_ns, ring->data + (pos & ring->mask) + sizeof(head) + ring_align8(head.key_len), sizeof(time_ns));
+    return time_ns;
 }
 
 /* Half full or more: not closer than the notes there are on the average. */

@@ -67,6 +67,11 @@ wait "$hub" 2>/dev/null
 hub=''
 within $patience all_wait || { fail "not every ring is full"; "$build/ehring-stat" --stream orders | grep -E 'lag|^ring|waiting'; }
 audit "full, without a hub"
+age() { rings 'Math.min(...Object.values(rings).map(r => r.oldest_age_ns))'; }
+young=$(age) # of the youngest ring's oldest event
+grown() { [ "$(age)" -gt $((young + 500000000)) ]; }
+[ "$young" -gt 0 ] || fail "the oldest event that waits has the age $young"
+within 20 grown || fail "the age does not grow: $young, $(age)"
 # a flush keeps its deadline and tells what is left
 status=0
 printf '%s\n' '{"k":"k0","p":"flush","i":1}' '{"k":"k1","p":"flush","i":2}' |
@@ -96,6 +101,15 @@ wait "${pid[stay2]}" || fail "stay2 ends with $?"
 audit "drained"
 grep -qE 'stream orders, 0 rings and 5 removed: closes' "$dir/audit" || fail "the ledger: $(cat "$dir/audit")"
 grep -qE 'accepted [0-9]+ \+ dead-lettered 0 \+ dropped 0 \+ pending 0' "$dir/audit" || fail "the ledger: $(cat "$dir/audit")"
+"$build/ehring-stat" -j --stream orders >"$dir/stat.json"
+"$build/ehring-stat" --stream orders >"$dir/stat.txt"
+for stage in commit_to_read read_to_send send_to_accept commit_to_accept; do
+    grep -qE "^  $stage +count [1-9][0-9]*  p50 [0-9.]+ [num]?s  p90 .*  p99 [0-9.]+ [num]?s  .*  max [0-9.]+ [num]?s$" "$dir/stat.txt" ||
+        fail "$stage in the text: $(grep $stage "$dir/stat.txt")"
+    node -e '
+        const { count, p50, p99, max } = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8")).files[0].values[process.argv[2]]
+        process.exit(count > 0 && p50 > 0 && p50 <= p99 && p99 <= max ? 0 : 1)' "$dir/stat.json" $stage || fail "$stage in the JSON"
+done
 ship_stop
 hub_stop
 

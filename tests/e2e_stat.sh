@@ -49,6 +49,7 @@ stat 0 -j
 json "who lives" 'files.map(f => [f.stream, f.name, f.kind, f.producer, f.closed, f.quarantine])' \
     '[["one","dead","ring","orphan",true,null],["two","living","ring","alive",false,null]]'
 json "lag" 'files.map(f => f.lag_bytes >= 32 && f.lag_bytes == f.write_pos && f.capacity_bytes == 65536)' '[true,true]'
+json "the age of what waits" 'files.map(f => f.oldest_age_ns > 0 && f.oldest_age_ns < 600e9)' '[true,true]'
 json "the pid" 'files[1].pid' "$pid"
 json "committed events" 'files.map(f => f.values.committed_events.value)' '[3,1]'
 json "every counter says what it is" 'files.every(f => Object.values(f.values).every(v => v.kind && v.unit && v.help && (v.value !== undefined || v.count !== undefined)))' true
@@ -57,6 +58,7 @@ says '^ring one +dead +orphan'
 says '^ring two +living +alive'
 says 'no shipper has seen this ring'
 says 'committed_events +3 events'
+says 'oldest +not accepted for [0-9.]+ (us|ms|s)$'
 stat 0 --stream two
 ! grep -q '^ring one' "$dir/out" || fail "--stream shows other streams"
 kill -9 "$pid"

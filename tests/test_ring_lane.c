@@ -141,3 +141,37 @@ Test(ring_lane, a_waiting_producer_is_woken_by_the_gate)
     cr_assert_eq(ring_writer_put(rig.writer, &shape, big), 0);
     rig_close(&rig);
 }
+
+Test(ring_lane, the_oldest_event_that_waits_has_its_own_time_or_the_newest_note_before_it)
+{
+    struct ring_shape timed = {.payload_len = 4, .flags = RING_FLAG_TIME};
+    struct rig rig;
+    int64_t time_ns = 0, created;
+
+    rig_open(&rig, 65536);
+    created = ring_header(rig.ring)->created_ns;
+    cr_assert_not(ring_oldest_time_ns(rig.ring, &time_ns), "nothing waits");
+    uint64_t write_pos;
+    for (int i = 1; i <= 3;
+         i++) { /* the first has a time of the writer's clock, as each stripe's first, the second a note, the third both */
+        timed.time_ns = created + 5000;
+        if (i == 3)
+            cr_assert_eq(ring_writer_put(rig.writer, &timed, "data"), 0);
+        else
+            cr_assert_eq(rig_put(&rig, "data", 4), 0);
+        cr_assert_eq(ring_lane_look(&rig.lane, &write_pos), 0);
+        ring_note(&rig.lane, created + 1000 * i);
+    }
+    cr_assert_eq(rig_walk(&rig), 3);
+    cr_assert(ring_oldest_time_ns(rig.ring, &time_ns));
+    cr_expect_eq(time_ns, rig.walk.record[0].time_ns);
+    rig_ack(&rig, rig.walk.record[1].pos);
+    cr_assert(ring_oldest_time_ns(rig.ring, &time_ns));
+    cr_expect_eq(time_ns, created + 1000, "seen written up to the second one");
+    rig_ack(&rig, rig.walk.record[2].pos);
+    cr_assert(ring_oldest_time_ns(rig.ring, &time_ns));
+    cr_expect_eq(time_ns, created + 5000);
+    rig_ack(&rig, rig.lane.walk_pos);
+    cr_expect_not(ring_oldest_time_ns(rig.ring, &time_ns));
+    rig_close(&rig);
+}

@@ -67,6 +67,10 @@ static void add_ring(cJSON *object, const struct stat_look *look)
         cJSON_AddNullToObject(object, "lag_bytes");
     else
         add_number(object, "lag_bytes", look->lag.bytes);
+    if (look->oldest_age_ns < 0)
+        cJSON_AddNullToObject(object, "oldest_age_ns");
+    else
+        add_number(object, "oldest_age_ns", (uint64_t)look->oldest_age_ns);
     add_number(object, "lane_count", look->lag.lane_count);
     if (look->lag.gating_lane < 0)
         cJSON_AddNullToObject(object, "gating_lane");

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ringbuf/ring.h"
@@ -18,6 +19,7 @@ enum { LINES_MAX = 1024, VALUES_MAX = 4096 }; /* far more than any of our tables
 static int look_at_ring(struct stat_look *look, const char *name);
 static int check_table(struct stat_look *look);
 static void read_lag(struct stat_look *look);
+static void read_age(struct stat_look *look);
 static int gating_lane(const struct ring_shipper *shipper, uint32_t lane_count, uint64_t write_pos);
 
 int stat_look(struct stat_look *look, const char *rings_dir, const struct stat_file *file)
@@ -140,6 +142,7 @@ static int look_at_ring(struct stat_look *look, const char *name)
         look->quarantine_pos = order_none_load64(&ring_shipper(look->ring)->control.quarantine_pos);
     }
     read_lag(look);
+    read_age(look);
 out:
     close(dir_fd);
     return err;
@@ -164,6 +167,20 @@ static void read_lag(struct stat_look *look)
     lag->gating_lane = -1;
     if (!lag->impossible)
         lag->gating_lane = gating_lane(shipper, lag->lane_count, lag->write_pos);
+}
+
+/* A time that lies ahead was made up by the producer, or the clock was set: no age then. */
+static void read_age(struct stat_look *look)
+{
+    struct timespec now;
+    int64_t time_ns, age_ns;
+
+    look->oldest_age_ns = -1;
+    if (look->lag.impossible || !ring_oldest_time_ns(look->ring, &time_ns))
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    age_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec - time_ns;
+    look->oldest_age_ns = age_ns > 0 ? age_ns : 0;
 }
 
 /* The lane that is farthest behind, unless nothing is. */

@@ -30,6 +30,7 @@ struct stat_look {
     uint64_t quarantine_pos;
     uint64_t capacity;
     struct stat_lag lag;
+    int64_t oldest_age_ns; /* of the oldest event that is not settled; -1: nothing waits */
 };
 
 /* 0: look->view can be read; 1: look->why says why not; -ENOENT: it is gone meanwhile, which is no error. stat_unlook in every case. */

@@ -68,6 +68,7 @@ static void print_head(const struct stat_look *look, const struct stat_file *fil
 static void print_lag(const struct stat_look *look)
 {
     const struct stat_lag *lag = &look->lag;
+    char text[32];
 
     if (lag->impossible) {
         printf("  lag             impossible positions: write %" PRIu64 ", gate %" PRIu64 ", %" PRIu32 " lanes\n", lag->write_pos,
@@ -80,6 +81,8 @@ static void print_lag(const struct stat_look *look)
     else if (lag->gating_lane >= 0)
         printf(", lane %d of %" PRIu32 " gates", lag->gating_lane, lag->lane_count);
     putchar('\n');
+    if (look->oldest_age_ns >= 0)
+        printf("  oldest          not accepted for %s\n", stat_duration((uint64_t)look->oldest_age_ns, text));
 }
 
 static void print_line(const struct stat_look *look, const struct ring_stat_desc *line, enum stat_detail detail)
