@@ -203,7 +203,8 @@ static int pause_for(struct rig *rig, int64_t duration_ns)
 static int watch(struct rig *rig, const struct load *load, int64_t end_ns, uint64_t accepted_end, struct phase_load *out)
 {
     struct load_sample sample = {0};
-    int64_t memory_ns = 0;
+    int64_t memory_ns = 0, changed_ns = measure_now_ns();
+    uint64_t accepted = 0;
     int err = 0;
 
     while (!err && measure_now_ns() < end_ns && sample.accepted_events < accepted_end) {
@@ -215,6 +216,12 @@ static int watch(struct rig *rig, const struct load *load, int64_t end_ns, uint6
         err = rig_check(rig);
         if (!err)
             err = load_read(load, &sample);
+        if (!err && sample.accepted_events != accepted) {
+            if (accepted && sample.time_ns - changed_ns > out->pause_ns_max)
+                out->pause_ns_max = sample.time_ns - changed_ns;
+            accepted = sample.accepted_events;
+            changed_ns = sample.time_ns;
+        }
     }
     return err;
 }
@@ -243,6 +250,9 @@ static void compute_load(const struct moment *from, const struct moment *to, str
     out->events_per_second = out->events / out->seconds;
     out->bytes_per_second = (double)(to->load.accepted_bytes - from->load.accepted_bytes) / out->seconds;
     out->events_per_batch = batches > 0 ? (double)(to->counters.batch_events - from->counters.batch_events) / batches : 0;
+    out->token_renewals = to->counters.token_count - from->counters.token_count;
+    out->disturbances = to->counters.connection_lost_count - from->counters.connection_lost_count + to->counters.link_ended_count -
+                        from->counters.link_ended_count + to->counters.unknown_deliveries - from->counters.unknown_deliveries;
     out->shipper_cores = (double)(to->shipper_cpu_ns - from->shipper_cpu_ns) / ns;
     out->hub_cores = (double)(to->hub_cpu_ns - from->hub_cpu_ns) / ns;
     out->producer_cores = (double)(to->own_cpu_ns - from->own_cpu_ns) / ns;

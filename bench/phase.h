@@ -18,6 +18,9 @@ struct phase_load {
     double hub_cores;
     double producer_cores;
     double shipper_cpu_seconds_per_million;
+    int64_t pause_ns_max; /* the longest time in which nothing was accepted, to within a look of 2 ms */
+    uint64_t token_renewals;
+    uint64_t disturbances;   /* connections lost, links ended, deliveries of unknown outcome */
     uint64_t anon_bytes_max; /* the shipper's memory besides the rings */
     uint64_t file_bytes_max;
     uint64_t ring_bytes_max; /* pages of the rings that it has mapped */

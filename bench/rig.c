@@ -89,6 +89,10 @@ int rig_read_counters(const struct rig *rig, struct rig_counters *counters)
         add_counter(&view, &view.table[i], "batch_events", &counters->batch_events);
         add_counter(&view, &view.table[i], "sent_bytes", &counters->sent_bytes);
         add_counter(&view, &view.table[i], "sleep_count", &counters->sleep_count);
+        add_counter(&view, &view.table[i], "token_count", &counters->token_count);
+        add_counter(&view, &view.table[i], "connection_lost_count", &counters->connection_lost_count);
+        add_counter(&view, &view.table[i], "link_ended_count", &counters->link_ended_count);
+        add_counter(&view, &view.table[i], "unknown_deliveries", &counters->unknown_deliveries);
     }
     ring_stat_view_close(&view);
     return 0;
@@ -128,9 +132,9 @@ static int write_config(const struct rig_options *options, const struct rig *rig
         return -errno;
     len = fprintf(file,
                   "[shipper]\nrings = %s\nworkers = %u\nnet = %s\nlog_level = info\n\n"
-                  "[stream %s]\nhub = %s\nconnection_string = ${file:%s/connection-string%s}\nlinger_ms = %u\n",
+                  "[stream %s]\nhub = %s\nconnection_string = ${file:%s/connection-string%s}\nlinger_ms = %u\ntoken_seconds = %u\n",
                   rig->rings_dir, options->workers, options->net, RIG_STREAM, RIG_STREAM, rig->state_dir,
-                  options->transport == RIG_PLAIN ? "-plain" : "", options->linger_ms);
+                  options->transport == RIG_PLAIN ? "-plain" : "", options->linger_ms, options->token_seconds);
     if (len > 0 && options->transport == RIG_TLS)
         len = fprintf(file, "ca_file = %s/ca.pem\n", rig->state_dir);
     return fclose(file) || len < 0 ? -EIO : 0;

@@ -18,7 +18,8 @@ struct rig_options {
     enum rig_transport transport;
     uint32_t partitions;
     uint32_t linger_ms;
-    uint32_t delay_ms; /* the hub answers so much later */
+    uint32_t token_seconds; /* life of the shipper's tokens */
+    uint32_t delay_ms;      /* the hub answers so much later */
 };
 
 struct rig {
@@ -40,6 +41,10 @@ void rig_print_logs(const struct rig *rig);
 
 /* The shipper's counters of the stream, added up over its workers. */
 struct rig_counters {
+    uint64_t token_count;
+    uint64_t connection_lost_count;
+    uint64_t link_ended_count;
+    uint64_t unknown_deliveries;
     uint64_t batch_count;
     uint64_t batch_events;
     uint64_t sent_bytes;

@@ -10,6 +10,7 @@
 #define TARGET_EVENT_LEN 256u
 #define TARGET_BATCH_EVENTS 100.0
 #define TARGET_MEMORY_MIB 64.0
+#define TARGET_PAUSE_MS 100.0
 #define TARGET_WAKEUPS 2.0
 #define MIB 1048576.0
 
@@ -77,6 +78,11 @@ void ship_report_load(const struct ship_options *options, const struct machine_f
     printf("  shipper CPU s per million    %12.3f\n", load->shipper_cpu_seconds_per_million);
     printf("  cores busy                   %12.2f   shipper; hub %.2f, producers and this bench %.2f\n", load->shipper_cores,
            load->hub_cores, load->producer_cores);
+    printf("  longest pause, ms            %12.1f   in which nothing was accepted; %llu token renewals, %llu connections, links or "
+           "outcomes lost; "
+           "target < %.0f: %s\n",
+           (double)load->pause_ns_max / 1e6, (unsigned long long)load->token_renewals, (unsigned long long)load->disturbances,
+           TARGET_PAUSE_MS, verdict((double)load->pause_ns_max / 1e6, TARGET_PAUSE_MS));
     printf("  shipper memory, MiB          %12.1f   besides the rings (%.1f anonymous, %.1f program and libraries); target < %.0f: %s\n",
            memory_mib, (double)load->anon_bytes_max / MIB, (double)load->file_bytes_max / MIB, TARGET_MEMORY_MIB,
            verdict(memory_mib, TARGET_MEMORY_MIB));
@@ -90,6 +96,9 @@ void ship_report_load(const struct ship_options *options, const struct machine_f
     cJSON_AddNumberToObject(object, "shipper_cores", load->shipper_cores);
     cJSON_AddNumberToObject(object, "hub_cores", load->hub_cores);
     cJSON_AddNumberToObject(object, "producer_cores", load->producer_cores);
+    cJSON_AddNumberToObject(object, "pause_ns_max", (double)load->pause_ns_max);
+    cJSON_AddNumberToObject(object, "token_renewals", (double)load->token_renewals);
+    cJSON_AddNumberToObject(object, "disturbances", (double)load->disturbances);
     cJSON_AddNumberToObject(object, "shipper_anon_bytes_max", (double)load->anon_bytes_max);
     cJSON_AddNumberToObject(object, "shipper_file_bytes_max", (double)load->file_bytes_max);
 }

@@ -28,7 +28,11 @@ static void place_clear(struct feed *feed, uint32_t slot, uint32_t domain);
 
 int feed_open(struct feed *feed, uint32_t lane_index, uint32_t lane_count, struct fifo_pool *pool)
 {
-    *feed = (struct feed){.lane_index = lane_index, .lane_count = lane_count, .pool = pool, .domain_bytes_max = UINT64_C(4) << 20};
+    *feed = (struct feed){.lane_index = lane_index,
+                          .lane_count = lane_count,
+                          .pool = pool,
+                          .domain_bytes_max = UINT64_C(4) << 20,
+                          .domain_count_max = UINT32_MAX};
     feed->domain = calloc(RING_DOMAINS_MAX, sizeof *feed->domain);
     feed->active = calloc(RING_DOMAINS_MAX, sizeof *feed->active);
     if (!feed->domain || !feed->active) {
@@ -301,7 +305,7 @@ static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const
 {
     struct feed_domain *d = &feed->domain[domain];
     uint64_t bytes = feed_entry_bytes(record->len);
-    if (d->fifo.count && d->fifo_bytes + bytes > feed->domain_bytes_max)
+    if (d->fifo.count && (d->fifo_bytes + bytes > feed->domain_bytes_max || d->fifo.count >= feed->domain_count_max))
         return false;
     if (!fifo_push(&d->fifo, feed->pool, (struct fifo_entry){.pos = record->pos, .slot = slot, .len = record->len}, now_ns))
         return false;
@@ -315,6 +319,12 @@ static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const
     return true;
 }
 
+bool feed_wants_refill(const struct feed *feed, uint32_t domain)
+{
+    const struct feed_domain *d = &feed->domain[domain];
+    return d->behind_head != FEED_SLOT_NONE && d->fifo_bytes < feed->domain_bytes_max / 2 && d->fifo.count < feed->domain_count_max / 2;
+}
+
 void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
 {
     struct feed_domain *d = &feed->domain[domain];
@@ -326,11 +336,11 @@ void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
         enum refill refill = REFILL_DONE;
         if (!feed->ring[slot].left_out)
             refill = ring_refill(feed, slot, domain, feed->ring[slot].lane.walk_pos, now_ns);
+        if (refill == REFILL_SHARE || (refill == REFILL_FULL && d->fifo.count > count))
+            behind_turn(feed, domain);
         if (refill == REFILL_FULL)
             return;
-        if (refill == REFILL_SHARE)
-            behind_turn(feed, domain);
-        else
+        if (refill == REFILL_DONE)
             behind_pop(feed, domain);
         if (refill == REFILL_DONE && d->fifo.count == count && feed->ring[slot].place[domain].first_pos == from_pos)
             place_clear(feed, slot, domain); /* nothing was left there */

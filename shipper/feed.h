@@ -73,6 +73,7 @@ struct feed {
     struct counters_worker *counters;
     struct ring_hist *commit_to_read;
     uint64_t domain_bytes_max; /* a domain's list is full beyond */
+    uint32_t domain_count_max; /* the same in events: a quota's second, so that rings that come later have their share of it soon */
     uint32_t ring_cap;
     uint32_t ring_count;
     struct feed_ring *ring;     /* slots */
@@ -110,6 +111,8 @@ void feed_stop(struct feed *feed);
 bool feed_is_level(const struct feed *feed); /* every ring is */
 /* True if some ring has bytes that were not walked (looked at after the sleeping flag is set). */
 bool feed_has_unwalked(struct feed *feed);
+/* Whether rings are behind in the domain and its list is less than half full. */
+bool feed_wants_refill(const struct feed *feed, uint32_t domain);
 /* Takes up what is behind in the domain while its list has room. */
 void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns);
 

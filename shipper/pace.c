@@ -1,13 +1,17 @@
 /* The pace of one ordering domain that the service throttles: down at once, up slowly (AIMD). Pure; time is passed in.
  *
  * After a throttle the pace is 0.7 of the base, the rate that was accepted just before. It comes near the base in a few seconds, creeps
- * past it, for there the wall is likely to be still, and grows fast where the wall has gone. Far above there is no limit any more. */
+ * past it, for there the wall is likely to be still, and grows fast where the wall has gone. Far above there is no limit any more. Where
+ * nothing was accepted before the first throttle nothing is known of the wall: the pace begins low and doubles in a second until it meets
+ * it again. */
 #include "shipper/pace.h"
 
 #include "shipper/clock.h"
 
 #define WINDOW_NS CLOCK_NS_PER_SECOND
-#define RATE_MIN (50 * QUOTA_EVENT_BYTES) /* per second: a wall met at once says nothing of its height */
+#define RATE_MIN (50 * QUOTA_EVENT_BYTES)     /* per second */
+#define RATE_SEARCH (200 * QUOTA_EVENT_BYTES) /* a wall met at once says nothing of its height */
+#define RATE_FREE (INT64_C(1000) * QUOTA_UNIT_BYTES)
 #define DECREASE_PERCENT 70
 #define NEAR_PERCENT 90 /* of the base: from here to PAST_PERCENT the pace creeps */
 #define PAST_PERCENT 110
@@ -22,6 +26,7 @@ static void window_roll(struct pace *pace, int64_t now_ns);
 static int64_t window_rate(const struct pace *pace, int64_t now_ns);
 static void decrease(struct pace *pace, int64_t now_ns);
 static void raise(struct pace *pace, int64_t now_ns);
+static void search(struct pace *pace, int64_t step_us);
 static int64_t raise_per_second(const struct pace *pace);
 static void forget(struct pace *pace, int64_t now_ns);
 
@@ -66,6 +71,21 @@ bool pace_is_limited(const struct pace *pace)
     return pace->quota.rate_bytes_per_second != 0;
 }
 
+uint64_t pace_batch_bytes(const struct pace *pace)
+{
+    if (!pace_is_limited(pace))
+        return UINT64_MAX;
+    return (uint64_t)(pace->quota.rate_bytes_per_second / (CLOCK_NS_PER_SECOND / QUOTA_BURST_NS));
+}
+
+uint32_t pace_batch_events(const struct pace *pace)
+{
+    if (!pace_is_limited(pace))
+        return UINT32_MAX;
+    uint64_t events = pace_batch_bytes(pace) / QUOTA_EVENT_BYTES;
+    return events > UINT32_MAX ? UINT32_MAX : events ? (uint32_t)events : 1;
+}
+
 static void window_roll(struct pace *pace, int64_t now_ns)
 {
     int64_t age_ns = now_ns - pace->window_start_ns;
@@ -92,6 +112,13 @@ static int64_t window_rate(const struct pace *pace, int64_t now_ns)
 static void decrease(struct pace *pace, int64_t now_ns)
 {
     int64_t rate = pace->quota.rate_bytes_per_second, base = window_rate(pace, now_ns);
+    if (rate == 0 && base < RATE_MIN) {
+        pace->searching = true;
+        pace->base_bytes_per_second = RATE_SEARCH;
+        quota_set_rate(&pace->quota, RATE_SEARCH);
+        return;
+    }
+    pace->searching = false;
     if (rate && base < rate / 2)
         base = rate / 2;
     if (rate && base > rate)
@@ -108,8 +135,21 @@ static void raise(struct pace *pace, int64_t now_ns)
     if (step_ns > RAISE_STEP_NS_MAX)
         step_ns = RAISE_STEP_NS_MAX;
     int64_t step_us = step_ns / 1000;
+    if (pace->searching) {
+        search(pace, step_us);
+        return;
+    }
     int64_t rate = pace->quota.rate_bytes_per_second + raise_per_second(pace) * step_us / 1000000;
     quota_set_rate(&pace->quota, rate >= pace->base_bytes_per_second / 100 * FREE_PERCENT ? 0 : rate);
+}
+
+/* Doubles in a second. */
+static void search(struct pace *pace, int64_t step_us)
+{
+    int64_t rate = pace->quota.rate_bytes_per_second;
+    rate += rate / 1000 * (step_us < 1000000 ? step_us : 1000000) / 1000;
+    pace->base_bytes_per_second = rate;
+    quota_set_rate(&pace->quota, rate < RATE_FREE ? rate : 0);
 }
 
 static int64_t raise_per_second(const struct pace *pace)

@@ -17,6 +17,7 @@ struct pace {
     int64_t window_start_ns;
     uint64_t window_bytes, window_bytes_before; /* accepted since window_start_ns, and in the window before */
     uint32_t window_events, window_events_before;
+    bool searching; /* the wall was met before anything was accepted: its height is looked for from below, by doubling */
 };
 static_assert(sizeof(struct pace) <= 96, "there are thousands of them");
 
@@ -29,6 +30,11 @@ void pace_throttled(struct pace *pace, int64_t now_ns, int64_t wait_ns);
 int64_t pace_wait_ns(const struct pace *pace, int64_t now_ns, uint64_t bytes, uint32_t events);
 /* This much goes now. */
 void pace_charge(struct pace *pace, int64_t now_ns, uint64_t bytes, uint32_t events);
+
+/* How much one batch should hold at most, so that a slow pace is many small ones: what the pace allows in a burst. UINT32_MAX, UINT64_MAX:
+ * no limit. */
+uint64_t pace_batch_bytes(const struct pace *pace);
+uint32_t pace_batch_events(const struct pace *pace);
 
 bool pace_is_limited(const struct pace *pace);
 

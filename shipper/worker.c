@@ -63,7 +63,7 @@ int worker_open(struct worker *worker, uint32_t index, struct worker_shared *sha
             return -ENOMEM;
         ws->feed.counters = ws->counters;
         ws->feed.commit_to_read = &ws->stream->words->commit_to_read[index];
-        quota_init(&ws->quota, ws->setup->config.throughput_units, shared->worker_count);
+        worker_stream_set_quota(ws, shared->worker_count);
     }
     worker->can_barrier = ring_bell_barrier() == 0;
     return 0;

@@ -10,6 +10,8 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
 uint32_t worker_uplink_events(struct worker *worker, struct worker_stream *ws, struct uplink *up, int64_t now_ns);
 /* Seals, encodes and sends what is due. Returns the count of batches begun. */
 uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
+/* This worker's share of throughput_units, as the setup has it. */
+void worker_stream_set_quota(struct worker_stream *ws, uint32_t worker_count);
 bool worker_stream_is_idle(const struct worker_stream *ws);
 
 /* A peer that lives but owes an answer this long will not give it. Counted from where all bytes have left us. */

@@ -13,6 +13,8 @@
 #define BUFFERS_OF_ALL_STREAMS                                                                                                             \
     6u /* of which each has a share, at least one: a hub that stands still with all of its share half-sent stops no other */
 
+#define BATCH_BYTES_PACED_MIN (UINT64_C(16) << 10) /* a slow pace is kept by waiting, not by batches smaller than this */
+
 static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 static uint32_t letter_count_max(const struct worker_stream *ws, uint32_t domain, enum deadletter_reason reason);
 static struct batch_limits limits_of(const struct worker *worker, const struct worker_stream *ws, uint32_t domain);
@@ -80,8 +82,14 @@ static struct batch_limits limits_of(const struct worker *worker, const struct w
     uint32_t part = feed_suspect_part(&ws->feed, domain), count_max = config->batch_count_max;
     if (config->batch_bytes_max && config->batch_bytes_max < bytes_max)
         bytes_max = config->batch_bytes_max;
+    uint32_t paced = pace_batch_events(&ws->link[domain].pace);
+    uint64_t paced_bytes = pace_batch_bytes(&ws->link[domain].pace);
+    if (paced < UINT32_MAX && (count_max == 0 || paced < count_max))
+        count_max = paced;
     if (part && (count_max == 0 || part < count_max))
         count_max = part;
+    if (paced_bytes < bytes_max)
+        bytes_max = paced_bytes > BATCH_BYTES_PACED_MIN ? paced_bytes : BATCH_BYTES_PACED_MIN;
     return (struct batch_limits){
         .bytes_max = bytes_max, .count_max = count_max, .linger_ns = worker->stopping || part ? 0 : config->linger_ms * CLOCK_NS_PER_MS};
 }

@@ -10,6 +10,7 @@
 #include "shipper/worker_internal.h"
 
 #define SEND_ROUNDS_MAX 8
+#define LIST_EVENTS_MIN 64u
 
 static void event_take(struct worker *worker, struct worker_stream *ws, struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void batch_sent(struct worker *worker, struct worker_stream *ws, uint64_t tag);
@@ -27,7 +28,7 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
     answers_check(worker, ws, now_ns);
     for (uint32_t d = ws->feed.active_count; d-- > 0;) { /* from the end: a refill may take its domain out of the list */
         const struct feed_domain *domain = &ws->feed.domain[ws->feed.active[d]];
-        if (domain->behind_head != FEED_SLOT_NONE && domain->fifo_bytes < ws->feed.domain_bytes_max / 2 && now_ns >= domain->hold_until_ns)
+        if (feed_wants_refill(&ws->feed, ws->feed.active[d]) && now_ns >= domain->hold_until_ns)
             feed_refill(&ws->feed, ws->feed.active[d], now_ns);
     }
     gauges_store(ws, now_ns);
@@ -51,6 +52,16 @@ static bool is_wanted(const struct worker *worker, const struct worker_stream *w
     if (worker->stopping)
         return now_ns < worker->stop_deadline_ns && !worker_stream_is_idle(ws);
     return ws->feed.active_count > 0 || !ws->pool.health.was_ready;
+}
+
+void worker_stream_set_quota(struct worker_stream *ws, uint32_t worker_count)
+{
+    uint32_t units = ws->setup->config.throughput_units;
+    uint64_t events = (uint64_t)units * QUOTA_UNIT_BYTES / QUOTA_EVENT_BYTES / worker_count;
+    quota_init(&ws->quota, units, worker_count);
+    ws->feed.domain_count_max = units == 0 || events > UINT32_MAX ? UINT32_MAX
+                                : events > LIST_EVENTS_MIN        ? (uint32_t)events
+                                                                  : LIST_EVENTS_MIN;
 }
 
 /* Waiting and slowed-down partitions, looked at once a second. */

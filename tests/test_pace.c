@@ -279,3 +279,43 @@ Test(pace, does_not_stop_where_nothing_was_accepted_before)
     struct run run = run_for(&pace, &service, &now_ns, 60, 1000, 1);
     cr_assert_geq(run.events, 2000);
 }
+
+/* The first batch is larger than what the wall lets through in a second, and nothing was accepted before. */
+Test(pace, finds_the_height_of_a_wall_that_was_met_at_once)
+{
+    struct pace pace = {0};
+    struct service service = {.wall_events = 5000};
+    int64_t now_ns = START;
+    pace_throttled(&pace, now_ns, CLOCK_NS_PER_SECOND);
+    cr_assert_eq(pace_batch_events(&pace), 40, "small batches at first");
+    uint64_t accepted = 0, throttles = 0;
+    for (int64_t end_ns = now_ns + 60 * CLOCK_NS_PER_SECOND; now_ns < end_ns;) {
+        uint32_t events = pace_batch_events(&pace) < 20000 ? pace_batch_events(&pace) : 20000;
+        int64_t wait_ns = pace_wait_ns(&pace, now_ns, events, events);
+        now_ns += wait_ns;
+        if (wait_ns > 0)
+            continue;
+        pace_charge(&pace, now_ns, events, events);
+        bool taken = service_takes(&service, now_ns, events, events);
+        now_ns += RTT_NS;
+        accepted += taken ? events : 0;
+        throttles += !taken;
+        if (taken)
+            pace_accepted(&pace, now_ns, events, events);
+        else
+            pace_throttled(&pace, now_ns, CLOCK_NS_PER_SECOND);
+    }
+    cr_assert_geq(accepted, 60 * 5000 * 60 / 100, "%llu events in a minute", (unsigned long long)accepted);
+    cr_assert_leq(throttles, 12);
+}
+
+Test(pace, makes_batches_no_larger_than_a_burst)
+{
+    struct pace pace = {0};
+    cr_assert_eq(pace_batch_events(&pace), UINT32_MAX);
+    cr_assert_eq(pace_batch_bytes(&pace), UINT64_MAX);
+    pace_accepted(&pace, START, 1000000, 1000);
+    pace_throttled(&pace, START, BUSY_NS);
+    cr_assert_eq(pace_batch_bytes(&pace), 140000);
+    cr_assert_eq(pace_batch_events(&pace), 140);
+}
