@@ -219,6 +219,8 @@ static int loop(struct hub_server *s, struct hub_broker *b, const struct hub_opt
 {
     int rc = 0;
 
+    if (b->scenario)
+        hub_scenario_step(b->scenario, b);
     while (!stop_wanted && rc == 0) {
         rc = hub_server_turn(s, wait_mask);
         if (!stats_wanted)

@@ -17,7 +17,8 @@ struct hub_scenario;
 /* Reads a file whole. 0, or a negative errno with file, line, and what is wrong and allowed in `why`. */
 int hub_scenario_read(const char *path, struct hub_scenario **scenario, char why[HUB_WHY_MAX]);
 
-/* Does every step whose turn has come. Call it whenever something was counted and when its time has come. */
+/* Does every step whose turn has come. Call it before anything is counted, then whenever something was counted and when its time has come.
+ */
 void hub_scenario_step(struct hub_scenario *s, struct hub_broker *b);
 
 /* When a wait for a time ends (monotonic ms); INT64_MAX: it waits for no time. */
