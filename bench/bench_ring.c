@@ -28,22 +28,27 @@ struct ring_options {
     uint64_t far_bytes;
     uint64_t pass_us;
     const char *json_path;
+    const char *disk_parent; /* NULL: the first of the usual ones that is a disk */
 };
 
 static const char usage[] =
-    "usage: ehring-bench ring [--size BYTES]... [--slices N] [--ring-bytes BYTES] [--l2-ring-bytes BYTES] [--pass-us N] [--json FILE]\n"
-    "Nanoseconds per event of ehring_send(), of a plain memcpy, and of pipe, Unix datagram and POSIX queue.\n"
+    "usage: ehring-bench ring [--size BYTES]... [--slices N] [--ring-bytes BYTES] [--l2-ring-bytes BYTES] [--pass-us N] [--disk DIR] "
+    "[--json FILE]\n"
+    "Nanoseconds per event of ehring_send() in memory and on a disk, of a plain memcpy, and of pipe, Unix datagram and POSIX queue.\n"
     "  --size BYTES           payload, 16 to 64K; may be repeated; default 64, 256 and 1024\n"
     "  --slices N             slices of each row, taken in turn; default 101\n"
     "  --ring-bytes BYTES     the larger ring; default 8M\n"
     "  --l2-ring-bytes BYTES  the ring that stays in the L2 cache; default a quarter of that cache\n"
     "  --pass-us N            pause between two passes of the draining lane; default 100\n"
+    "  --disk DIR             where rings lie on a disk; default /var/tmp or /tmp, whichever is one\n"
     "  --json FILE            write the figures to FILE too\n";
 
 static int read_options(int argc, char *argv[], struct ring_options *options);
+static int make_disk_dir(const struct ring_options *options, char disk_dir[SCRATCH_PATH_BYTES]);
 static uint64_t quarter_of_l2(void);
-static int run(const struct ring_options *options, const char *rings_dir, cJSON *rows);
-static int run_size(const struct ring_options *options, const char *rings_dir, size_t size, struct drain *drain, cJSON *rows);
+static int run(const struct ring_options *options, const char *rings_dir, const char *disk_dir, cJSON *rows);
+static int run_size(const struct ring_options *options, const char *rings_dir, const char *disk_dir, size_t size, struct drain *drain,
+                    cJSON *rows);
 static int measure_rows(struct lab *lab, uint32_t slices, struct measure_series *series);
 static void print_method(const struct ring_options *options);
 static void print_rows(const struct lab *lab, const struct measure_series *series, cJSON *rows);
@@ -53,7 +58,7 @@ static void print_bytes(char *text, size_t text_len, uint64_t bytes);
 int bench_ring(int argc, char *argv[])
 {
     struct ring_options options;
-    char rings_dir[SCRATCH_PATH_BYTES] = "";
+    char rings_dir[SCRATCH_PATH_BYTES] = "", disk_dir[SCRATCH_PATH_BYTES] = "";
     cJSON *report = NULL;
     int err, status;
 
@@ -67,10 +72,13 @@ int bench_ring(int argc, char *argv[])
     if (err)
         fprintf(stderr, "ehring-bench: cannot make a directory in %s: %s\n", RINGS_PARENT, strerror(-err));
     else
-        err = run(&options, rings_dir, cJSON_AddArrayToObject(report, "rows"));
+        err = make_disk_dir(&options, disk_dir);
+    if (!err)
+        err = run(&options, rings_dir, disk_dir[0] ? disk_dir : NULL, cJSON_AddArrayToObject(report, "rows"));
     if (!err && options.json_path)
         err = machine_write_report(options.json_path, report, argc, argv);
     scratch_remove(rings_dir);
+    scratch_remove(disk_dir);
     cJSON_Delete(report);
     return err ? 1 : 0;
 }
@@ -83,6 +91,7 @@ static int read_options(int argc, char *argv[], struct ring_options *options)
         {"ring-bytes", required_argument, NULL, 'r'},
         {"l2-ring-bytes", required_argument, NULL, 'l'},
         {"pass-us", required_argument, NULL, 'p'},
+        {"disk", required_argument, NULL, 'd'},
         {"json", required_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -103,6 +112,8 @@ static int read_options(int argc, char *argv[], struct ring_options *options)
             err = options_number("--l2-ring-bytes", optarg, RING_CAPACITY_MIN, UINT64_C(1) << 30, &options->near_bytes);
         else if (option == 'p')
             err = options_number("--pass-us", optarg, 0, 1000000, &options->pass_us);
+        else if (option == 'd')
+            options->disk_parent = optarg;
         else if (option == 'j')
             options->json_path = optarg;
         else if (option == 'h') {
@@ -122,6 +133,24 @@ static int read_options(int argc, char *argv[], struct ring_options *options)
     return BENCH_GO_ON;
 }
 
+/* Empty: no disk here. One that was named must be one. */
+static int make_disk_dir(const struct ring_options *options, char disk_dir[SCRATCH_PATH_BYTES])
+{
+    static const char *const usual[] = {"/var/tmp", "/tmp"};
+    int err;
+
+    if (!options->disk_parent) {
+        for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]) && !disk_dir[0]; i++)
+            if (scratch_is_disk(usual[i]))
+                (void)scratch_make(usual[i], disk_dir);
+        return 0;
+    }
+    err = scratch_is_disk(options->disk_parent) ? scratch_make(options->disk_parent, disk_dir) : -ENOTBLK;
+    if (err)
+        fprintf(stderr, "ehring-bench: --disk %s: %s\n", options->disk_parent, err == -ENOTBLK ? "is not on a disk" : strerror(-err));
+    return err;
+}
+
 static uint64_t quarter_of_l2(void)
 {
     uint64_t bytes = RING_CAPACITY_MIN;
@@ -131,7 +160,7 @@ static uint64_t quarter_of_l2(void)
     return bytes;
 }
 
-static int run(const struct ring_options *options, const char *rings_dir, cJSON *rows)
+static int run(const struct ring_options *options, const char *rings_dir, const char *disk_dir, cJSON *rows)
 {
     struct drain *drain = NULL;
     int err;
@@ -139,12 +168,13 @@ static int run(const struct ring_options *options, const char *rings_dir, cJSON 
     print_method(options);
     err = drain_open((uint32_t)options->pass_us, &drain);
     for (uint32_t i = 0; i < options->size_count && !err; i++)
-        err = run_size(options, rings_dir, (size_t)options->size[i], drain, rows);
+        err = run_size(options, rings_dir, disk_dir, (size_t)options->size[i], drain, rows);
     drain_close(drain);
     return err;
 }
 
-static int run_size(const struct ring_options *options, const char *rings_dir, size_t size, struct drain *drain, cJSON *rows)
+static int run_size(const struct ring_options *options, const char *rings_dir, const char *disk_dir, size_t size, struct drain *drain,
+                    cJSON *rows)
 {
     struct measure_series *series = calloc(lab_row_count, sizeof(*series));
     struct lab lab = {0};
@@ -152,7 +182,7 @@ static int run_size(const struct ring_options *options, const char *rings_dir, s
 
     if (!series)
         return -ENOMEM;
-    err = lab_open(&lab, rings_dir, size, options->near_bytes, options->far_bytes, drain);
+    err = lab_open(&lab, rings_dir, disk_dir, size, options->near_bytes, options->far_bytes, drain);
     if (!err)
         err = measure_rows(&lab, (uint32_t)options->slices, series);
     if (!err)
@@ -195,6 +225,7 @@ static void print_method(const struct ring_options *options)
            "are not.\n"
            "Draining: a thread on another core walks, copies out and acks in passes %llu us apart; its floor is the memcpy that is read "
            "there too.\n"
+           "On a disk: what the first write to a page after its writeback costs is in it; a thread on the other core syncs (EHRING_SYNC).\n"
            "Peers: writes into an emptied buffer, nobody to be woken.\n",
            (unsigned long long)options->slices, (unsigned long long)options->pass_us);
     if (pinned)
@@ -224,7 +255,8 @@ static void print_row(const struct lab *lab, uint32_t row, const struct measure_
     if (series[row].count)
         printf("          %-30s %8s %9.2f %9.2f %8.2f %s\n", what->name, place, median, measure_min(&series[row]), ratio, limit);
     else
-        printf("          %-30s %8s %9s %9s %8s (%s)\n", what->name, place, "-", "-", "-", strerror(-lab->peer_err[what->peer]));
+        printf("          %-30s %8s %9s %9s %8s (%s)\n", what->name, place, "-", "-", "-",
+               what->kind == LAB_PEER ? strerror(-lab->peer_err[what->peer]) : "no disk here");
     cJSON_AddNumberToObject(json, "size", (double)lab->len);
     cJSON_AddStringToObject(json, "name", what->name);
     if (what->kind != LAB_PEER)

@@ -15,6 +15,7 @@
 #define SLICE_BYTES_MIN (UINT64_C(4) << 20)
 #define SLICE_BYTES_MAX (UINT64_C(64) << 20)
 #define PEER_SLICE_EVENTS 512u
+#define SYNC_LOOK_NS INT64_C(500000)
 #define WARM_BURSTS 3u      /* untimed, a lap of the near ring: the rows before have used the cache */
 #define RECORD_OVERHEAD 48u /* head, key, time, padding: so many bytes a record may have beyond its payload */
 
@@ -29,6 +30,8 @@ enum row { /* that others refer to */
            ROW_FLOOR_DRAINED_FAR,
            ROW_SEND_FAR,
            ROW_SEND_DRAINED_FAR,
+           ROW_SEND_DISK,
+           ROW_SEND_DISK_SYNCED,
            ROW_PIPE,
            ROW_DATAGRAM,
            ROW_QUEUE,
@@ -46,6 +49,8 @@ const struct lab_row lab_rows[] = {
     [ROW_FLOOR_DRAINED_FAR] = {"the same, read by another core", LAB_FLOOR_DRAINED, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
     [ROW_SEND_FAR] = {"ehring_send", LAB_SEND, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
     [ROW_SEND_DRAINED_FAR] = {"ehring_send, lane draining", LAB_SEND_DRAINED, LAB_FAR, 0, ROW_FLOOR_DRAINED_FAR, ROW_SEND_FAR, 2, 0},
+    [ROW_SEND_DISK] = {"ehring_send, on a disk", LAB_SEND, LAB_DISK, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
+    [ROW_SEND_DISK_SYNCED] = {"the same, EHRING_SYNC", LAB_SEND, LAB_DISK_SYNCED, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
     [ROW_PIPE] = {"pipe", LAB_PEER, LAB_NEAR, PEER_PIPE, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
     [ROW_DATAGRAM] = {"Unix datagram", LAB_PEER, LAB_NEAR, PEER_DATAGRAM, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
     [ROW_QUEUE] = {"POSIX queue", LAB_PEER, LAB_NEAR, PEER_QUEUE, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
@@ -58,6 +63,7 @@ struct drained_shape { /* of a slice beside a reader */
     uint64_t used_max; /* bytes unread with which a burst still has room */
 };
 
+static int open_on_disk(struct lab *lab, const char *disk_dir);
 static void make_keys(struct lab *lab);
 static uint64_t capacity_for(size_t len, uint64_t wanted_bytes);
 static uint32_t burst_events(const struct lab *lab);
@@ -66,13 +72,15 @@ static uint32_t slice_events(const struct lab *lab, enum lab_place place);
 typedef void floor_writer(struct floor_buffer *buffer, const void *data, size_t len, uint32_t count);
 static int floor_slice(struct lab *lab, enum lab_place place, floor_writer *write, double *ns);
 static int send_slice(struct lab *lab, enum lab_place place, const char *const *keys, double *ns);
+static void wait_for_sync(const struct subject *subject, uint64_t used_max);
 static int drained_slice(struct lab *lab, enum lab_place place, double *ns);
 static int drained_floor_slice(struct lab *lab, enum lab_place place, double *ns);
 static struct drained_shape shape_drained(const struct lab *lab, enum lab_place place);
 static void relax(void);
 static int peer_slice(struct lab *lab, enum peer_kind kind, double *ns);
 
-int lab_open(struct lab *lab, const char *rings_dir, size_t len, uint64_t near_bytes, uint64_t far_bytes, struct drain *drain)
+int lab_open(struct lab *lab, const char *rings_dir, const char *disk_dir, size_t len, uint64_t near_bytes, uint64_t far_bytes,
+             struct drain *drain)
 {
     int err = 0;
 
@@ -81,17 +89,19 @@ int lab_open(struct lab *lab, const char *rings_dir, size_t len, uint64_t near_b
         lab->peer_err[i] = peer_open((enum peer_kind)i, len, &lab->peer[i]);
     make_keys(lab);
     lab->capacity[LAB_NEAR] = capacity_for(len, near_bytes);
-    lab->capacity[LAB_FAR] = capacity_for(len, far_bytes);
+    lab->capacity[LAB_FAR] = lab->capacity[LAB_DISK] = lab->capacity[LAB_DISK_SYNCED] = capacity_for(len, far_bytes);
     lab->data = malloc(len);
     if (!lab->data)
         err = -ENOMEM;
     else
         memset(lab->data, 'e', len);
-    for (int place = 0; place < LAB_PLACES && !err; place++) {
+    for (int place = 0; place < LAB_FLOORS && !err; place++) {
         err = floor_open(&lab->floor[place], lab->capacity[place]);
         if (!err)
-            err = subject_open(rings_dir, lab->capacity[place], &lab->subject[place]);
+            err = subject_open(rings_dir, lab->capacity[place], EHRING_SYNC_AT_CLOSE, &lab->subject[place]);
     }
+    if (!err && disk_dir)
+        err = open_on_disk(lab, disk_dir);
     if (err)
         lab_close(lab);
     return err;
@@ -99,10 +109,10 @@ int lab_open(struct lab *lab, const char *rings_dir, size_t len, uint64_t near_b
 
 void lab_close(struct lab *lab)
 {
-    for (int place = 0; place < LAB_PLACES; place++) {
+    for (int place = 0; place < LAB_PLACES; place++)
         subject_close(&lab->subject[place]);
+    for (int place = 0; place < LAB_FLOORS; place++)
         floor_close(&lab->floor[place]);
-    }
     for (int i = 0; i < LAB_PEERS; i++)
         if (!lab->peer_err[i])
             peer_close(&lab->peer[i]);
@@ -112,7 +122,7 @@ void lab_close(struct lab *lab)
 
 uint32_t lab_warmup_slices(const struct lab *lab)
 {
-    return (uint32_t)(lab->capacity[LAB_FAR] / slice_bytes(lab, LAB_FAR)) + 1;
+    return (uint32_t)(lab->capacity[LAB_DISK] / slice_bytes(lab, LAB_DISK)) + 1;
 }
 
 int lab_slice(struct lab *lab, uint32_t row, double *ns)
@@ -136,6 +146,19 @@ int lab_slice(struct lab *lab, uint32_t row, double *ns)
         return peer_slice(lab, what->peer, ns);
     }
     return -EINVAL;
+}
+
+/* The thread that syncs inherits the core of the one that opens: the reader's, which has nothing to do meanwhile. */
+static int open_on_disk(struct lab *lab, const char *disk_dir)
+{
+    int err = subject_open(disk_dir, lab->capacity[LAB_DISK], EHRING_SYNC_AT_CLOSE, &lab->subject[LAB_DISK]);
+
+    if (err)
+        return err;
+    (void)measure_pin(MEASURE_CORE_READER);
+    err = subject_open(disk_dir, lab->capacity[LAB_DISK_SYNCED], EHRING_SYNC, &lab->subject[LAB_DISK_SYNCED]);
+    (void)measure_pin(MEASURE_CORE_WRITER);
+    return err;
 }
 
 static void make_keys(struct lab *lab)
@@ -163,7 +186,7 @@ static uint32_t burst_events(const struct lab *lab)
 /* Two laps, so that a lane is at work during most of the bursts, and the second one finds its lines where the first one left them. */
 static uint64_t slice_bytes(const struct lab *lab, enum lab_place place)
 {
-    uint64_t bytes = 2 * lab->capacity[place];
+    uint64_t bytes = place < LAB_DISK ? 2 * lab->capacity[place] : lab->capacity[place] / 2; /* a disk is written, and slow */
 
     return bytes < SLICE_BYTES_MIN ? SLICE_BYTES_MIN : bytes > SLICE_BYTES_MAX ? SLICE_BYTES_MAX : bytes;
 }
@@ -195,15 +218,20 @@ static int floor_slice(struct lab *lab, enum lab_place place, floor_writer *writ
 static int send_slice(struct lab *lab, enum lab_place place, const char *const *keys, double *ns)
 {
     uint32_t events = slice_events(lab, place), burst = burst_events(lab);
+    uint64_t used_max = lab->capacity[place] - burst * (lab->len + RECORD_OVERHEAD) - lab->capacity[place] / RING_RECORD_SHARE;
     struct subject *subject = &lab->subject[place];
     int64_t spent_ns = 0;
     int err = 0;
 
+    if (!subject->producer)
+        return -EOPNOTSUPP;
     for (uint32_t i = 0; i < WARM_BURSTS && !err; i++) {
+        wait_for_sync(subject, used_max);
         err = subject_send(subject, lab->data, lab->len, keys, burst);
         subject_free_all(subject);
     }
     for (uint32_t done = 0; done < events && !err; done += burst) {
+        wait_for_sync(subject, used_max);
         int64_t start_ns = measure_now_ns();
 
         err = subject_send(subject, lab->data, lab->len, keys, burst);
@@ -212,6 +240,14 @@ static int send_slice(struct lab *lab, enum lab_place place, const char *const *
     }
     *ns = (double)spent_ns / events;
     return err;
+}
+
+/* What is written is freed at once; under EHRING_SYNC it becomes room by the next sync. Asleep: a thread that spins so long has used up its
+ * share of the core when its clock begins to run. */
+static void wait_for_sync(const struct subject *subject, uint64_t used_max)
+{
+    while (subject_used_bytes(subject) > used_max)
+        measure_sleep_until_ns(measure_now_ns() + SYNC_LOOK_NS);
 }
 
 static int drained_slice(struct lab *lab, enum lab_place place, double *ns)

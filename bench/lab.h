@@ -10,8 +10,14 @@
 #include "bench/subject.h"
 
 enum lab_kind { LAB_FLOOR, LAB_FLOOR_GUARDED, LAB_FLOOR_DRAINED, LAB_SEND, LAB_SEND_KEYED, LAB_SEND_DRAINED, LAB_PEER };
-enum lab_place { LAB_NEAR, LAB_FAR }; /* a ring that fits into the L2 cache, and one that does not */
-#define LAB_PLACES 2
+enum lab_place { /* a ring that fits into the L2 cache, one that does not, and as large as that: on a disk, without and with EHRING_SYNC */
+                 LAB_NEAR,
+                 LAB_FAR,
+                 LAB_DISK,
+                 LAB_DISK_SYNCED,
+};
+#define LAB_PLACES 4
+#define LAB_FLOORS 2 /* places that have a floor of their own */
 #define LAB_PEERS 3
 
 struct lab_row {
@@ -34,7 +40,7 @@ struct lab {
     int64_t clock_ns; /* taken off every burst */
     uint64_t capacity[LAB_PLACES];
     struct subject subject[LAB_PLACES];
-    struct floor_buffer floor[LAB_PLACES];
+    struct floor_buffer floor[LAB_FLOORS];
     struct peer peer[LAB_PEERS];
     int peer_err[LAB_PEERS];
     struct drain *drain; /* the caller's */
@@ -42,9 +48,10 @@ struct lab {
     const char *key[SUBJECT_KEY_COUNT];
 };
 
-/* `near_bytes` is enlarged until an event of `len` bytes is no more than an eighth. 0, or a negative code after a line on stderr.
- * lab_close frees; NULL pointers and what was never opened are fine. */
-int lab_open(struct lab *lab, const char *rings_dir, size_t len, uint64_t near_bytes, uint64_t far_bytes, struct drain *drain);
+/* `near_bytes` is enlarged until an event of `len` bytes is no more than an eighth. `disk_dir` NULL: no disk here. 0, or a negative code
+ * after a line on stderr. lab_close frees; NULL pointers and what was never opened are fine. */
+int lab_open(struct lab *lab, const char *rings_dir, const char *disk_dir, size_t len, uint64_t near_bytes, uint64_t far_bytes,
+             struct drain *drain);
 void lab_close(struct lab *lab);
 
 /* Slices after which the larger ring has been written at least once all around. */

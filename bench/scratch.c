@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "ringbuf/ring_order.h"
@@ -27,6 +29,13 @@ int scratch_make(const char *parent, char path[SCRATCH_PATH_BYTES])
     if (err)
         path[0] = 0;
     return err;
+}
+
+bool scratch_is_disk(const char *dir)
+{
+    struct statfs fs;
+
+    return statfs(dir, &fs) == 0 && (uint64_t)fs.f_type != TMPFS_MAGIC && (uint64_t)fs.f_type != RAMFS_MAGIC;
 }
 
 void scratch_remove(const char *path)

@@ -9,6 +9,8 @@
 
 /* Makes a directory of this run's own in `parent`. 0 or -errno with *path empty. */
 int scratch_make(const char *parent, char path[SCRATCH_PATH_BYTES]);
+/* True if files there lie on a disk: not tmpfs, not ramfs. */
+bool scratch_is_disk(const char *dir);
 /* Removes it with all that is in it. An empty path is fine. */
 void scratch_remove(const char *path);
 

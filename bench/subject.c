@@ -11,13 +11,14 @@
 
 static int attach(struct subject *subject, struct ring_refusal *why);
 
-int subject_open(const char *rings_dir, uint64_t capacity, struct subject *subject)
+int subject_open(const char *rings_dir, uint64_t capacity, enum ehring_sync sync, struct subject *subject)
 {
-    struct ehring_options options = {.stream = "bench", .rings_dir = rings_dir, .capacity_bytes = capacity, .make_stream_dir = true};
+    struct ehring_options options = {
+        .stream = "bench", .rings_dir = rings_dir, .capacity_bytes = capacity, .make_stream_dir = true, .sync = sync};
     struct ring_refusal why = {0};
     int err;
 
-    *subject = (struct subject){.capacity = capacity};
+    *subject = (struct subject){.capacity = capacity, .sync = sync};
     err = ehring_open(&options, &subject->producer);
     if (err) {
         fprintf(stderr, "ehring-bench: cannot make a ring: %s\n", ehring_open_error());
@@ -55,7 +56,11 @@ int subject_send(struct subject *subject, const void *data, size_t len, const ch
 
 uint64_t subject_used_bytes(const struct subject *subject)
 {
-    return order_observe(&ring_producer(subject->ring)->hot.write_pos) - order_load_gate(&ring_shipper(subject->ring)->gate.gate_pos);
+    const struct ring_producer *producer = ring_producer(subject->ring);
+    const _Atomic uint64_t *free_pos =
+        subject->sync == EHRING_SYNC ? &producer->sync.released_pos : &ring_shipper(subject->ring)->gate.gate_pos;
+
+    return order_observe(&producer->hot.write_pos) - order_load_gate(free_pos);
 }
 
 void subject_free_all(struct subject *subject)

@@ -119,10 +119,11 @@ enum ehring_full {                       /* what a call does when the ring is fu
  *
  * EHRING_SYNC: one thread of this library (named ehring-sync, all signals blocked, ended with the last such ring) brings each such ring to
  * its disk once in sync_ms. After a power cut at most the events of the last window are missing: sync_ms, and the time that two syncs take,
- * times the rings of the process if one disk is slow. Costs: sending stays as it is, but the first write to a page after each sync is a
- * fault of about a microsecond, and waits for the disk where its file system wants stable pages; ehring_open() waits for the disk too; the
- * room that the shipper frees is free for this ring only after the next sync; 1000 / sync_ms wake-ups a second. A disk that refuses is
- * counted (sync_failed_count in ehring-stat) and frees nothing. In memory EHRING_SYNC does nothing and costs nothing. */
+ * times the rings of the process if one disk is slow. Costs: sending executes nothing more, but the first write to a page after each sync
+ * is a fault, of about a microsecond, or as long as a sync under way where the file system makes it wait: a writer at full speed comes down
+ * to the disk's speed. ehring_open() waits for the disk too; the room that the shipper frees is free for this ring only after the next
+ * sync; 1000 / sync_ms wake-ups a second. A disk that refuses is counted (sync_failed_count in ehring-stat) and frees nothing. In memory
+ * EHRING_SYNC does nothing and costs nothing. */
 enum ehring_sync {                           /* when a ring on a disk is brought to it */
                    EHRING_SYNC_AT_CLOSE = 0, /* by ehring_close(), and when the shipper stops */
                    EHRING_SYNC = 1,          /* and within each sync_ms */

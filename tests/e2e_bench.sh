@@ -26,6 +26,8 @@ row 'the same, read by another core' "[0-9]+ [KM]iB +$figure +$figure +$figure *
 row 'ehring_send' "[0-9]+ [KM]iB +$figure +$figure +$figure" 6
 row 'ehring_send, keyed' "[0-9]+ [KM]iB +$figure +$figure +$figure" 3
 row 'ehring_send, lane draining' "[0-9]+ [KM]iB +$figure +$figure +$figure +$figure (reached|missed)" 6
+row 'ehring_send, on a disk' "[0-9]+ [KM]iB +($figure +$figure +$figure|- +- +- \(no disk here\))" 3
+row 'the same, EHRING_SYNC' "[0-9]+ [KM]iB +($figure +$figure +$figure|- +- +- \(no disk here\))" 3
 row 'pipe' "- +$figure +$figure +$figure" 3
 row 'Unix datagram' "- +$figure +$figure +$figure" 3
 row 'POSIX queue' "- +($figure +$figure +$figure|- +- +- \(.+\))" 3 # a queue of 64 KiB messages is not for everybody, nor are queues
@@ -33,6 +35,8 @@ row 'POSIX queue' "- +($figure +$figure +$figure|- +- +- \(.+\))" 3 # a queue of
 
 "$bench" ring --size 15 >"$dir/out" 2>"$dir/err" && complain "--size 15 was taken"
 grep -q -- '--size 15: must be a number from 16 to 65536' "$dir/err" || complain "--size 15: no word about the limits: $(cat "$dir/err")"
+"$bench" ring --disk /dev/shm >"$dir/out" 2>"$dir/err" && complain "--disk /dev/shm was taken"
+grep -q -- '--disk /dev/shm: is not on a disk' "$dir/err" || complain "--disk /dev/shm: not told: $(cat "$dir/err")"
 "$bench" ship --net sctp >"$dir/out" 2>"$dir/err" && complain "--net sctp was taken"
 grep -q 'must be one of auto, uring, epoll' "$dir/err" || complain "--net sctp: no word about what is allowed: $(cat "$dir/err")"
 
