@@ -49,7 +49,8 @@ struct counters_worker {
     _Atomic uint64_t circuit_opened_count;
     _Atomic uint64_t dead_letter_failed_count;
     _Atomic uint64_t held_domains;
-    _Atomic uint64_t reserved[27];
+    _Atomic uint64_t inflight_events;
+    _Atomic uint64_t reserved[26];
 };
 static_assert(sizeof(struct counters_worker) == 512, "counters");
 

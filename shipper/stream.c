@@ -16,6 +16,7 @@
 
 static int stream_lock(const char *rings, struct stream *stream, char *why, size_t why_len);
 static int stream_open_counters(const char *rings, struct stream *stream, char *why, size_t why_len);
+static void inflight_take_over(struct counters_words *words);
 static int stream_redo(struct stream *stream);
 static void totals_add_ring(struct counters_totals *totals, const struct ring *ring);
 static uint64_t total_add(_Atomic uint64_t *total, const _Atomic uint64_t *count);
@@ -123,7 +124,17 @@ static int stream_open_counters(const char *rings, struct stream *stream, char *
     order_none_store64(&stream->words->main.quarantined_rings, 0);
     if (order_redo_load32(&stream->words->redo.full))
         stream_redo(stream);
+    inflight_take_over(stream->words);
     return 0;
+}
+
+/* What was in flight when the last shipper ended is sent again. A kill in here counts it twice, never too seldom. */
+static void inflight_take_over(struct counters_words *words)
+{
+    for (uint32_t w = 0; w < COUNTERS_WORKERS; w++) {
+        order_none_add64(&words->totals.maybe_duplicate_events, order_none_load64(&words->worker[w].inflight_events));
+        order_redo_store64(&words->worker[w].inflight_events, 0);
+    }
 }
 
 static void stream_wake_main(struct stream *stream)

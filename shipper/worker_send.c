@@ -154,6 +154,7 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     order_none_add64(&ws->counters->batch_events, batch->event_count);
     order_none_add64(&ws->counters->batch_bytes, batch->encoded_len);
     order_none_store64(&ws->counters->inflight_bytes, ws->inflight_bytes);
+    order_none_add64(&ws->counters->inflight_events, batch->event_count);
     return true;
 }
 
@@ -190,5 +191,6 @@ void worker_batch_end(struct worker *worker, struct worker_stream *ws, struct in
     ws->link[ib->batch.domain].uplink->inflight_count--;
     ws->inflight_bytes -= ib->batch.encoded_len;
     order_none_store64(&ws->counters->inflight_bytes, ws->inflight_bytes);
+    order_none_add64(&ws->counters->inflight_events, 0 - (uint64_t)ib->batch.event_count);
     inflight_end(&worker->inflight, ib);
 }

@@ -194,6 +194,21 @@ Test(stream, keeps_the_counts_of_a_ring_that_it_removes)
     rig_close(&rig);
 }
 
+Test(stream, counts_what_was_in_flight_when_a_shipper_died_as_maybe_duplicate_once)
+{
+    static struct rig rig;
+    rig_open(&rig);
+    order_none_store64(&rig.stream.words->worker[0].inflight_events, 30);
+    order_none_store64(&rig.stream.words->worker[COUNTERS_WORKERS - 1].inflight_events, 12);
+    for (int starts = 0; starts < 2; starts++) {
+        stream_close(&rig.stream);
+        cr_assert_eq(rig_stream(&rig), 0);
+        cr_assert_eq(order_none_load64(&rig.stream.words->totals.maybe_duplicate_events), 42);
+        cr_assert_eq(order_none_load64(&rig.stream.words->worker[0].inflight_events), 0);
+    }
+    rig_close(&rig);
+}
+
 /* On a disk pages of one file are written at different times: after a power cut the writer's count may be older than the shipper's. */
 Test(stream, closes_the_ledger_of_a_removed_ring_whose_writers_count_did_not_reach_the_disk)
 {
