@@ -3,6 +3,7 @@
 #ifndef TESTS_SHIP_RIG_H
 #define TESTS_SHIP_RIG_H
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +29,8 @@ struct ship_rig {
     char build[512];
     pid_t hub;
     pid_t shipper;
+    int hub_out; /* what the hub prints */
+    char amqp_port[8], amqps_port[8], admin_port[8];
     char ca[256];
     char connection[256];
 };
@@ -67,51 +72,102 @@ static inline pid_t rig_spawn(const struct ship_rig *rig, const char *name, char
     _exit(127);
 }
 
-/* A hub on ports of the kernel's choice with `spec` (NAME:PARTITIONS), storing into dir/store. Further options may follow, NULL-terminated.
- */
-static inline void rig_open(struct ship_rig *rig, const char *spec, const char *const *more)
+/* The line that the hub prints when it listens; also kept: its ports, for the next start. false: it ended without. */
+static inline bool rig_hub_ready(struct ship_rig *rig, int fd)
 {
-    char program[600], state[160], store[160], line[1024] = "";
+    char line[1024] = "";
+    for (size_t len = 0; len < sizeof line - 1 && !strchr(line, '\n'); len++)
+        if (read(fd, line + len, 1) != 1)
+            break;
+    if (strncmp(line, "ready ", 6) != 0)
+        return false;
+    sscanf(strstr(line, "amqp=") + 5, "%7s", rig->amqp_port);
+    sscanf(strstr(line, "amqps=") + 6, "%7s", rig->amqps_port);
+    sscanf(strstr(line, "admin=") + 6, "%7s", rig->admin_port);
+    sscanf(strstr(line, "ca=") + 3, "%255s", rig->ca);
+    sscanf(strstr(line, "connection_string_file=") + 23, "%255s", rig->connection);
+    return true;
+}
+
+/* Starts a hub with `spec` (NAME:PARTITIONS), storing into dir/store: the first time on ports of the kernel's choice, later on the same.
+ * Further options may follow, NULL-terminated. */
+static inline void rig_hub_start(struct ship_rig *rig, const char *spec, const char *const *more)
+{
+    char program[600], state[160], store[160];
+    snprintf(program, sizeof program, "%s/ehring-hub", rig->build);
+    rig_path(rig, "hub", state);
+    rig_path(rig, "store", store);
+    char *argv[32] = {program,       "--amqp-port", rig->amqp_port, "--amqps-port", rig->amqps_port, "--admin-port",         "0",
+                      "--state-dir", state,         "--store-file", store,          "--hub",         (char *)(uintptr_t)spec};
+    for (int i = 13; more && *more && i < 31; i++, more++)
+        argv[i] = (char *)(uintptr_t)*more;
+    for (int64_t end_ms = rig_now_ms() + 20000;; rig_pause_ms(100)) { /* a port of an earlier life may be taken for a while */
+        int ready[2], status;
+        assert(pipe2(ready, O_CLOEXEC) == 0);
+        rig->hub = rig_spawn(rig, "hub", argv, ready[1]);
+        close(ready[1]);
+        bool is_ready = rig_hub_ready(rig, ready[0]);
+        if (rig->hub_out >= 0)
+            close(rig->hub_out);
+        rig->hub_out = ready[0]; /* stays open: the hub prints its summary there at the end */
+        if (is_ready)
+            return;
+        kill(rig->hub, SIGKILL);
+        waitpid(rig->hub, &status, 0);
+        if (rig_now_ms() < end_ms)
+            continue;
+        fprintf(stderr, "the hub is not ready, its log is in %s\n", rig->dir);
+        exit(1);
+    }
+}
+
+/* A directory of its own. */
+static inline void rig_init(struct ship_rig *rig)
+{
     const char *build = getenv("EHRING_BUILD");
-    int ready[2];
-    *rig = (struct ship_rig){0};
+    *rig = (struct ship_rig){.amqp_port = "0", .amqps_port = "0", .hub_out = -1};
     signal(SIGPIPE, SIG_IGN);
     snprintf(rig->build, sizeof rig->build, "%s", build ? build : "build");
     snprintf(rig->dir, sizeof rig->dir, "/dev/shm/ehring-test-XXXXXX");
     assert(mkdtemp(rig->dir));
-    snprintf(program, sizeof program, "%s/ehring-hub", rig->build);
-    rig_path(rig, "hub", state);
-    rig_path(rig, "store", store);
-    char *argv[32] = {program,        "--amqp-port", "0",     "--amqps-port",         "0", "--state-dir", state,
-                      "--store-file", store,         "--hub", (char *)(uintptr_t)spec};
-    for (int i = 11; more && *more && i < 31; i++, more++)
-        argv[i] = (char *)(uintptr_t)*more;
-    assert(pipe(ready) == 0);
-    rig->hub = rig_spawn(rig, "hub", argv, ready[1]);
-    close(ready[1]);
-    for (size_t len = 0; len < sizeof line - 1 && !strchr(line, '\n'); len++)
-        if (read(ready[0], line + len, 1) != 1)
-            break;
-    if (strncmp(line, "ready ", 6) != 0) {
-        fprintf(stderr, "the hub is not ready: %s\n", line);
-        exit(1);
-    }
-    /* the descriptor stays open: the hub prints its summary there at the end */
-    sscanf(strstr(line, "ca=") + 3, "%255s", rig->ca);
-    sscanf(strstr(line, "connection_string_file=") + 23, "%255s", rig->connection);
+}
+
+/* And a hub in it. */
+static inline void rig_open(struct ship_rig *rig, const char *spec, const char *const *more)
+{
+    rig_init(rig);
+    rig_hub_start(rig, spec, more);
+}
+
+/* Has the hub play faults, one a line, over its admin port. false: it does not answer with 200. */
+static inline bool rig_hub_fault(const struct ship_rig *rig, const char *faults)
+{
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(rig->admin_port)), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const struct timeval patience = {.tv_sec = 20};
+    char text[2048], answer[64] = "";
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+    int len = snprintf(text, sizeof text, "POST /fault HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                       strlen(faults), faults);
+    assert(len < (int)sizeof text);
+    bool is_played = connect(fd, (struct sockaddr *)&to, sizeof to) == 0 && write(fd, text, (size_t)len) == len &&
+                     recv(fd, answer, sizeof answer - 1, MSG_WAITALL) > 0 && strstr(answer, " 200 ");
+    close(fd);
+    return is_played;
 }
 
 /* Starts the shipper for stream `stream` into hub `hub`. `net`: auto, uring or epoll. `more`: further lines of the stream's section. */
 static inline void rig_ship(struct ship_rig *rig, const char *stream, const char *hub, int workers, const char *net, const char *more)
 {
-    char program[600], config[160], log_env[32] = "info";
+    char program[600], config[160];
     rig_path(rig, "shipper.conf", config);
     FILE *to = fopen(config, "w");
     assert(to);
     fprintf(to,
-            "[shipper]\nrings = %s/r\nworkers = %d\nnet = %s\nlog_level = %s\n[stream %s]\nhub = %s\nconnection_string = "
-            "${file:%s}\nca_file = %s\n%s\n",
-            rig->dir, workers, net, log_env, stream, hub, rig->connection, rig->ca, more ? more : "");
+            "[shipper]\nrings = %s/r\ndead_letters = %s/dead\nworkers = %d\nnet = %s\nlog_level = info\n[stream %s]\nhub = %s\n"
+            "connection_string = ${file:%s}\nca_file = %s\n%s\n",
+            rig->dir, rig->dir, workers, net, stream, hub, rig->connection, rig->ca, more ? more : "");
     fclose(to);
     snprintf(program, sizeof program, "%s/ehring-shipper", rig->build);
     rig->shipper = rig_spawn(rig, "shipper", (char *[]){program, "--config", config, NULL}, -1);
@@ -193,10 +249,12 @@ static inline void rig_close(struct ship_rig *rig)
         rig_end(&rig->shipper, SIGKILL);
     if (rig->hub)
         rig_end(&rig->hub, SIGTERM);
+    if (rig->hub_out >= 0)
+        close(rig->hub_out);
     snprintf(command, sizeof command, "grep -hE -A30 'Sanitizer|runtime error:' %s/*.log >&2", rig->dir);
     bool report = system(command) == 0;
     snprintf(command, sizeof command, "rm -rf %s", rig->dir);
-    if (system(command) != 0)
+    if (getenv("KEEP") || system(command) != 0)
         fprintf(stderr, "left behind: %s\n", rig->dir);
     if (report)
         exit(1);
