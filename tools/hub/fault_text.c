@@ -389,6 +389,8 @@ static void texts_complete(struct hub_fault *f)
 {
     bool is_busy = f->kind == HUB_FAULT_RATE || (f->kind == HUB_FAULT_REJECT && strcmp(f->name, "server-busy") == 0);
 
+    if (strcmp(f->error.condition, "none") == 0)
+        hub_error_set(&f->error, "", "%s", ""); /* an error without a condition is none at all */
     if (f->status == 0)
         f->status = f->kind == HUB_FAULT_FAIL_CBS ? 401 : 500;
     if ((f->kind == HUB_FAULT_CUT_RECEIVED || f->kind == HUB_FAULT_CUT_SENT) && f->next == 0)
