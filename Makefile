@@ -50,6 +50,7 @@ CTL_SRC := $(filter-out tools/ctl/main.c,$(wildcard tools/ctl/*.c))
 TOOLS := $(filter-out hub,$(notdir $(patsubst %/main.c,%,$(wildcard tools/*/main.c))))
 TEST_SRC := $(wildcard tests/test_*.c)
 PLAIN_SRC := $(wildcard tests/stress_*.c tests/crash_*.c tests/fuzz_*.c)
+PRINT_SRC := $(wildcard tests/print_*.c)
 CXX_SRC := $(wildcard tests/*.cpp)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -66,11 +67,12 @@ PROGRAMS := $(if $(wildcard shipper/main.c),$(BUILD)/ehring-shipper) $(if $(wild
             $(addprefix $(BUILD)/ehring-,$(TOOLS)) $(if $(wildcard bench/*.c),$(BUILD)/ehring-bench)
 LIBRARIES := $(if $(CLIENT_SRC),$(EHRING_A) $(EHRING_SO) $(BUILD)/ehring.pc) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A) $(DIRECT_SO))
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
+PRINT_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PRINT_SRC))
 PLAIN_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PLAIN_SRC)) $(patsubst tests/%.cpp,$(BUILD)/tests/%,$(CXX_SRC))
 
 .PHONY: all demo test check check-fast check-one check-san check-thread tests bench install format clean setup layering
 all: $(LIBRARIES) $(PROGRAMS)
-tests: all $(TEST_PROGRAMS) $(PLAIN_PROGRAMS)
+tests: all $(TEST_PROGRAMS) $(PLAIN_PROGRAMS) $(PRINT_PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -138,7 +140,7 @@ $(BUILD)/tests/%: tests/%.cpp $(EHRING_A)
 	$(call say,CXX ,$<)
 	$(Q)$(CXX) -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iclient -I. $(SANFLAGS) $(CFLAGS) -o $@ $^ -pthread -lcjson
 .PRECIOUS: $(BUILD)/obj/tests/%.o
-$(call objects,$(TEST_SRC) $(PLAIN_SRC)): ALL_CFLAGS += -Wno-missing-prototypes
+$(call objects,$(TEST_SRC) $(PLAIN_SRC) $(PRINT_SRC)): ALL_CFLAGS += -Wno-missing-prototypes
 
 setup:
 	tools/setup.sh
