@@ -33,8 +33,10 @@ struct uplink_health {
     uint32_t failure_count; /* since the last accepted batch */
     int64_t failed_at_ns;
     int64_t retry_at_ns;
-    bool was_ready;     /* one of them was, since the start */
-    bool token_renewed; /* a new token was wanted since the last accepted batch: another refusal is for good */
+    bool was_ready;             /* one of them was, since the start */
+    bool token_renewed;         /* a new token was wanted since the last accepted batch: another refusal is for good */
+    int64_t throttled_until_ns; /* up to here throttled_seconds is counted */
+    int64_t throttled_rest_ns;  /* less than a second of it */
     struct circuit circuit;
 };
 
@@ -97,6 +99,8 @@ bool uplink_is_under_way(const struct uplink *up); /* begun and not ready yet */
 void uplink_accepted(struct uplink *up);           /* a batch was accepted: backoff starts anew */
 /* Gives the connection up for what the table says of it; the next one has a new token, and comes when the table wants it. */
 void uplink_restart(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns);
+/* The hub asks for a wait, for a connection or for a part of one: throttled_seconds counts the time once, however many wait. */
+void uplink_health_throttled(struct uplink_health *health, struct counters_worker *counters, int64_t wait_ns, int64_t now_ns);
 /* A failure of the hub that no connection had (a link's, a batch's): counts for the circuit, which logs when it opens. */
 void uplink_health_failed(struct uplink_health *health, struct counters_worker *counters, const char *stream, int64_t wait_ns,
                           int64_t now_ns);

@@ -46,6 +46,17 @@ void uplink_restart(struct uplink *up, const struct outcome *outcome, const char
     uplink_fail_as(up, outcome, what, detail, now_ns);
 }
 
+void uplink_health_throttled(struct uplink_health *health, struct counters_worker *counters, int64_t wait_ns, int64_t now_ns)
+{
+    int64_t until_ns = now_ns + wait_ns, from_ns = health->throttled_until_ns > now_ns ? health->throttled_until_ns : now_ns;
+    if (until_ns <= from_ns)
+        return;
+    health->throttled_until_ns = until_ns;
+    health->throttled_rest_ns += until_ns - from_ns;
+    order_none_add64(&counters->throttled_seconds, (uint64_t)(health->throttled_rest_ns / CLOCK_NS_PER_SECOND));
+    health->throttled_rest_ns %= CLOCK_NS_PER_SECOND;
+}
+
 void uplink_health_failed(struct uplink_health *health, struct counters_worker *counters, const char *stream, int64_t wait_ns,
                           int64_t now_ns)
 {
@@ -75,6 +86,8 @@ static int64_t health_note(struct uplink *up, const struct outcome *outcome, int
     }
     health->failed_at_ns = now_ns;
     health->retry_at_ns = now_ns + wait_ns;
+    if (outcome->action == OUTCOME_THROTTLE)
+        uplink_health_throttled(health, up->counters, wait_ns, now_ns);
     if (outcome->counts_as_failure)
         uplink_health_failed(health, up->counters, config->name, wait_ns, now_ns);
     return wait_ns;

@@ -89,8 +89,6 @@ struct worker_stream {
     uint32_t buffer_count;    /* held by batches that are half-sent */
     int64_t answers_check_ns; /* when to look next for what is not answered */
     int64_t gauges_at_ns;
-    int64_t throttled_until_ns; /* up to here throttled_seconds is counted */
-    int64_t throttled_rest_ns;  /* less than a second of it */
     uint32_t index;
     uint32_t turn_start;      /* which active domain is first: fairness */
     struct worker_link *link; /* RING_DOMAINS_MAX */

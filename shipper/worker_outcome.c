@@ -143,18 +143,11 @@ static int64_t hold_ns_of(const struct worker_stream *ws, uint32_t domain, const
     return backoff_ns > wait_ns ? backoff_ns : wait_ns;
 }
 
-/* Counts the time in which a wait was asked for somewhere, once however many partitions wait. */
 void worker_throttled(struct worker_stream *ws, uint32_t domain, int64_t hold_ns, int64_t now_ns)
 {
-    int64_t until_ns = now_ns + hold_ns, from_ns = ws->throttled_until_ns > now_ns ? ws->throttled_until_ns : now_ns;
     pace_throttled(&ws->link[domain].pace, now_ns, hold_ns);
     order_none_add64(&ws->counters->throttled_deliveries, 1);
-    if (until_ns <= from_ns)
-        return;
-    ws->throttled_until_ns = until_ns;
-    ws->throttled_rest_ns += until_ns - from_ns;
-    order_none_add64(&ws->counters->throttled_seconds, (uint64_t)(ws->throttled_rest_ns / CLOCK_NS_PER_SECOND));
-    ws->throttled_rest_ns %= CLOCK_NS_PER_SECOND;
+    uplink_health_throttled(&ws->pool.health, ws->counters, hold_ns, now_ns);
 }
 
 /* A disposition can ask for another link, connection or token too. */

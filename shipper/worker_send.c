@@ -10,8 +10,9 @@
 #include "ringbuf/ring_route.h"
 #include "shipper/worker_internal.h"
 
-#define BUFFERS_OF_ALL_STREAMS                                                                                                             \
-    6u /* of which each has a share, at least one: a hub that stands still with all of its share half-sent stops no other */
+#define BUFFERS_OF_ALL_WORKERS 24u /* so that more workers do not mean more memory */
+#define BUFFERS_MIN 2u             /* of one worker */
+#define BUFFERS_MAX 6u
 
 #define BATCH_BYTES_PACED_MIN (UINT64_C(16) << 10) /* a slow pace is kept by waiting, not by batches smaller than this */
 
@@ -113,12 +114,20 @@ static bool may_go(struct worker *worker, struct worker_stream *ws, uint32_t dom
     return wait_ns == 0;
 }
 
+/* A worker's buffers are shared out to its streams, one at least: a hub that stands still with all of its share half-sent stops no other.
+ */
+static uint32_t buffers_max(const struct worker *worker)
+{
+    uint32_t all = BUFFERS_OF_ALL_WORKERS / worker->shared->worker_count;
+    all = all < BUFFERS_MIN ? BUFFERS_MIN : all > BUFFERS_MAX ? BUFFERS_MAX : all;
+    return worker->stream_count < all ? all / worker->stream_count : 1;
+}
+
 static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits, int64_t now_ns)
 {
     struct inflight *inflight = &worker->inflight;
     struct worker_link *link = &ws->link[domain];
-    uint32_t buffers_max = worker->stream_count < BUFFERS_OF_ALL_STREAMS ? BUFFERS_OF_ALL_STREAMS / worker->stream_count : 1;
-    int buffer = ws->buffer_count < buffers_max ? inflight_buffer_take(inflight, limits->bytes_max) : -EBUSY;
+    int buffer = ws->buffer_count < buffers_max(worker) ? inflight_buffer_take(inflight, limits->bytes_max) : -EBUSY;
     if (buffer < 0)
         return false; /* a CONN_SENT gives one back */
     struct inflight_batch *ib = inflight_begin(inflight);
