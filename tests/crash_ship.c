@@ -312,7 +312,7 @@ static void audit(struct soak *soak, const char *when)
     }
     if (status == 0)
         return;
-    fail(soak, "%s: the audit ends with status %x", when, (unsigned)status);
+    fail(soak, "%s: the audit ends with %d", when, WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
     rig_show_log(&soak->rig, "audit");
 }
 
