@@ -16,6 +16,14 @@
 #define CONFIG_CONNECTIONS_MAX 256 /* of a stream */
 #define CONFIG_READY_MESSAGE_BYTES_MAX 255
 
+/* What a running shipper does about another value, the least first. */
+enum config_effect {
+    CONFIG_AT_USE,   /* it is read where it is used: in force at once */
+    CONFIG_NEW_PEER, /* the stream's connections are drained and replaced */
+    CONFIG_NEW_HUB,  /* and its rings are attached anew, under the partitions of the other hub */
+    CONFIG_AT_START, /* nothing: the old value stays until a restart */
+};
+
 struct config_stream {
     char name[64]; /* also the directory's name */
     char hub[257];

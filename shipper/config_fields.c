@@ -23,10 +23,10 @@
 #define BYTES(least, most) .kind = CONFIG_BYTES, .min = (least), .max = (most), .unit = "bytes"
 
 const struct config_field config_fields[KEY_COUNT] = {
-    [KEY_RINGS] = {.name = "rings", IN_SHIPPER(rings), PATH, .standard = "/dev/shm/ehring", .meaning = "the directory that holds the streams' directories"},
-    [KEY_WORKERS] = {.name = "workers", IN_SHIPPER(workers), NUMBER(1, CONFIG_WORKERS_MAX), .unit = "threads", .standard = "1",
+    [KEY_RINGS] = {.effect = CONFIG_AT_START, .name = "rings", IN_SHIPPER(rings), PATH, .standard = "/dev/shm/ehring", .meaning = "the directory that holds the streams' directories"},
+    [KEY_WORKERS] = {.effect = CONFIG_AT_START, .name = "workers", IN_SHIPPER(workers), NUMBER(1, CONFIG_WORKERS_MAX), .unit = "threads", .standard = "1",
                      .meaning = "threads that read rings and send"},
-    [KEY_NET] = {.name = "net", IN_SHIPPER(net), .kind = CONFIG_NET, .unit = "name", .standard = "auto",
+    [KEY_NET] = {.effect = CONFIG_AT_START, .name = "net", IN_SHIPPER(net), .kind = CONFIG_NET, .unit = "name", .standard = "auto",
                  .meaning = "network backend; auto: io_uring where the kernel allows it"},
     [KEY_LOG_LEVEL] = {.name = "log_level", IN_SHIPPER(log_level), .kind = CONFIG_LEVELS, .unit = "levels", .standard = "info",
                        .meaning = "level, and levels of areas: info, pool=debug"},
@@ -38,7 +38,7 @@ const struct config_field config_fields[KEY_COUNT] = {
                                        .standard = "16 MiB", .meaning = "a dead-letter file of this size is followed by a new one"},
     [KEY_DEAD_LETTER_SEGMENT_SECONDS] = {.name = "dead_letter_segment_seconds", IN_SHIPPER(dead_letter_segment_seconds), NUMBER(1, 31536000),
                                          .unit = "s", .standard = "3600", .meaning = "a dead-letter file of this age is followed by a new one"},
-    [KEY_HUB] = {.name = "hub", IN_STREAM(stream.hub), TEXT(256), .meaning = "the Event Hub; may be in the connection string instead"},
+    [KEY_HUB] = {.effect = CONFIG_NEW_HUB, .name = "hub", IN_STREAM(stream.hub), TEXT(256), .meaning = "the Event Hub; may be in the connection string instead"},
     [KEY_CONNECTION_STRING] = {.name = "connection_string", IN_STREAM(connection_string), .secret = true, TEXT(CONFIG_VALUE_BYTES_MAX),
                                .meaning = "an Event Hubs connection string, best as ${file:PATH}"},
     [KEY_NAMESPACE] = {.name = "namespace", IN_STREAM(namespace_host), TEXT(261),
@@ -46,8 +46,8 @@ const struct config_field config_fields[KEY_COUNT] = {
     [KEY_SHARED_ACCESS_KEY_NAME] = {.name = "shared_access_key_name", IN_STREAM(shared_access_key_name), TEXT(256), .meaning = "with namespace: the policy"},
     [KEY_SHARED_ACCESS_KEY] = {.name = "shared_access_key", IN_STREAM(shared_access_key), .secret = true, TEXT(512),
                                .meaning = "with namespace: the policy's key, best as ${file:PATH}"},
-    [KEY_CA_FILE] = {.name = "ca_file", IN_STREAM(stream.ca_file), PATH, .meaning = "PEM file of trusted authorities instead of the system's store"},
-    [KEY_CA_DIR] = {.name = "ca_dir", IN_STREAM(stream.ca_dir), PATH, .meaning = "directory of trusted authorities (c_rehash) instead of the system's store"},
+    [KEY_CA_FILE] = {.effect = CONFIG_NEW_PEER, .name = "ca_file", IN_STREAM(stream.ca_file), PATH, .meaning = "PEM file of trusted authorities instead of the system's store"},
+    [KEY_CA_DIR] = {.effect = CONFIG_NEW_PEER, .name = "ca_dir", IN_STREAM(stream.ca_dir), PATH, .meaning = "directory of trusted authorities (c_rehash) instead of the system's store"},
     [KEY_GROUP] = {.name = "group", IN_STREAM(stream.group), TEXT(63), .meaning = "group whose members may create rings in the stream's directory"},
     [KEY_LINGER] = {.name = "linger_ms", IN_STREAM(stream.linger_ms), NUMBER(0, 60000), .unit = "ms", .standard = "5",
                     .meaning = "how long a batch waits to be filled"},
@@ -181,6 +181,38 @@ void config_field_limits(const struct config_field *field, char *to, size_t to_l
         break;
     case CONFIG_LEVELS:
         snprintf(to, to_len, "error, warn, info, debug or trace, also by area: info, pool=debug");
+        break;
+    }
+}
+
+bool config_field_is_kept(const struct config_field *field)
+{
+    return field->section == CONFIG_SECTION_SHIPPER || field->offset < sizeof(struct config_stream);
+}
+
+void config_field_text(const struct config_field *field, const void *base, char *to, size_t to_len)
+{
+    const void *at = (const char *)base + field->offset;
+    uint64_t bytes = 0;
+    uint32_t number = 0;
+    enum net_kind net;
+    switch (field->kind) {
+    case CONFIG_TEXT:
+    case CONFIG_PATH:
+    case CONFIG_LEVELS:
+        snprintf(to, to_len, "%s", (const char *)at);
+        break;
+    case CONFIG_NUMBER:
+        memcpy(&number, at, sizeof number);
+        snprintf(to, to_len, "%u", number);
+        break;
+    case CONFIG_BYTES:
+        memcpy(&bytes, at, sizeof bytes);
+        config_bytes_text(bytes, to, to_len);
+        break;
+    case CONFIG_NET:
+        memcpy(&net, at, sizeof net);
+        snprintf(to, to_len, "%s", net_names[net]);
         break;
     }
 }

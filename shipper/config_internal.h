@@ -34,9 +34,10 @@ struct config_field {
     enum config_section section;
     const char *name;
     enum config_kind kind;
-    bool secret;         /* its value is in no message */
-    bool zero_is_none;   /* 0 is allowed below min and means: no limit of ours */
-    size_t offset, size; /* in struct config (shipper) or struct config_draft (stream) */
+    enum config_effect effect; /* of a change while running */
+    bool secret;               /* its value is in no message */
+    bool zero_is_none;         /* 0 is allowed below min and means: no limit of ours */
+    size_t offset, size;       /* in struct config (shipper) or struct config_draft (stream) */
     uint64_t min, max;
     const char *unit;
     const char *standard; /* the default as text, NULL: none */
@@ -75,6 +76,9 @@ const struct config_field *config_field_find(enum config_section section, const 
 const char *config_field_near(enum config_section section, const char *name);
 /* "a number from 1 to 16" */
 void config_field_limits(const struct config_field *field, char *to, size_t to_len);
+/* Its value as it would stand in a file; empty: none. Of a key of a stream `base` is the struct config_stream, and it must be in there. */
+void config_field_text(const struct config_field *field, const void *base, char *to, size_t to_len);
+bool config_field_is_kept(const struct config_field *field);     /* in struct config or struct config_stream, not in a draft only */
 void config_bytes_text(uint64_t bytes, char *to, size_t to_len); /* "64 MiB" */
 
 /* Replaces ${env:NAME}, ${file:PATH} and ${credential:NAME}. Returns how many there were, or -EINVAL with a sentence. A world-readable file

@@ -6,17 +6,16 @@
 
 #define MASK "***"
 
-static void shipper_print(const struct config *config, FILE *to);
+static void fields_print(enum config_section section, const void *base, FILE *to);
 static void stream_print(const struct config_stream *stream, FILE *to);
 static void connstr_print(const struct connstr *connstr, FILE *to);
-static void text_print(const char *name, const char *value, FILE *to);
-static void bytes_print(const char *name, uint64_t bytes, FILE *to);
 static void limits_print(const struct config_field *field, FILE *to);
 
 void config_print(const struct config *config, FILE *to)
 {
     fprintf(to, "; %s\n", config->path);
-    shipper_print(config, to);
+    fprintf(to, "[shipper]\n");
+    fields_print(CONFIG_SECTION_SHIPPER, config, to);
     for (uint32_t i = 0; i < config->stream_count; i++)
         stream_print(&config->stream[i], to);
 }
@@ -32,29 +31,24 @@ void config_print_keys(FILE *to)
     }
 }
 
-static void shipper_print(const struct config *config, FILE *to)
+static void fields_print(enum config_section section, const void *base, FILE *to)
 {
-    static const char *const nets[] = {[NET_AUTO] = "auto", [NET_URING] = "uring", [NET_EPOLL] = "epoll"};
-    fprintf(to, "[shipper]\nrings = %s\nworkers = %u\nnet = %s\nlog_level = %s\ndrain_seconds = %u\n", config->rings, config->workers,
-            nets[config->net], config->log_level, config->drain_seconds);
+    char text[1100];
+    for (int key = 0; key < KEY_COUNT; key++) {
+        const struct config_field *field = &config_fields[key];
+        if (field->section != section || !config_field_is_kept(field) || key == KEY_HUB)
+            continue;
+        config_field_text(field, base, text, sizeof text);
+        if (text[0] != '\0')
+            fprintf(to, "%s = %s\n", field->name, text);
+    }
 }
 
 static void stream_print(const struct config_stream *stream, FILE *to)
 {
     fprintf(to, "\n[stream %s]\nhub = %s\n", stream->name, stream->hub);
     connstr_print(&stream->connstr, to);
-    text_print("ca_file", stream->ca_file, to);
-    text_print("ca_dir", stream->ca_dir, to);
-    text_print("group", stream->group, to);
-    fprintf(to, "linger_ms = %u\n", stream->linger_ms);
-    bytes_print("batch_bytes_max", stream->batch_bytes_max, to);
-    fprintf(to, "batch_count_max = %u\n", stream->batch_count_max);
-    bytes_print("inflight_bytes_max", stream->inflight_bytes_max, to);
-    fprintf(to,
-            "connect_timeout_seconds = %u\nretry_backoff_ms = %u\nretry_backoff_max_seconds = %u\ntoken_seconds = "
-            "%u\npartition_refresh_seconds = %u\n",
-            stream->connect_timeout_seconds, stream->retry_backoff_ms, stream->retry_backoff_max_seconds, stream->token_seconds,
-            stream->partition_refresh_seconds);
+    fields_print(CONFIG_SECTION_STREAM, stream, to);
 }
 
 static void connstr_print(const struct connstr *connstr, FILE *to)
@@ -68,19 +62,6 @@ static void connstr_print(const struct connstr *connstr, FILE *to)
     else
         fprintf(to, "/;SharedAccessKeyName=%s;SharedAccessKey=" MASK, connstr->key_name);
     fprintf(to, "%s\n", connstr->emulator ? ";UseDevelopmentEmulator=true" : "");
-}
-
-static void text_print(const char *name, const char *value, FILE *to)
-{
-    if (value[0] != '\0')
-        fprintf(to, "%s = %s\n", name, value);
-}
-
-static void bytes_print(const char *name, uint64_t bytes, FILE *to)
-{
-    char text[32];
-    config_bytes_text(bytes, text, sizeof text);
-    fprintf(to, "%s = %s\n", name, text);
 }
 
 static void limits_print(const struct config_field *field, FILE *to)

@@ -1,0 +1,143 @@
+/* What differs between two configurations, key by key, and what a running shipper does about it. Pure. */
+#include "config_difference.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_internal.h"
+
+#define MASK "***"
+
+static struct config_change *change_add(struct config_difference *difference, enum config_change_kind kind, const char *stream);
+static int fields_compare(struct config_difference *difference, enum config_section section, const char *stream, const void *before,
+                          const void *after);
+static int connstr_compare(struct config_difference *difference, const char *stream, const struct connstr *before,
+                           const struct connstr *after);
+static void endpoint_text(const struct connstr *connstr, char *to, size_t to_len);
+
+int config_difference_make(const struct config *before, const struct config *after, struct config_difference *difference)
+{
+    *difference = (struct config_difference){0};
+    int error = fields_compare(difference, CONFIG_SECTION_SHIPPER, "", before, after);
+    for (uint32_t i = 0; error == 0 && i < after->stream_count; i++) {
+        const struct config_stream *is = &after->stream[i], *was = config_find_stream(before, is->name);
+        if (was == NULL)
+            error = change_add(difference, CONFIG_STREAM_ADDED, is->name) != NULL ? 0 : -ENOMEM;
+        else if ((error = connstr_compare(difference, is->name, &was->connstr, &is->connstr)) == 0)
+            error = fields_compare(difference, CONFIG_SECTION_STREAM, is->name, was, is);
+    }
+    for (uint32_t i = 0; error == 0 && i < before->stream_count; i++)
+        if (config_find_stream(after, before->stream[i].name) == NULL &&
+            change_add(difference, CONFIG_STREAM_REMOVED, before->stream[i].name) == NULL)
+            error = -ENOMEM;
+    if (error != 0)
+        config_difference_free(difference);
+    return error;
+}
+
+void config_difference_free(struct config_difference *difference)
+{
+    free(difference->change);
+    *difference = (struct config_difference){0};
+}
+
+bool config_difference_has(const struct config_difference *difference, const char *stream)
+{
+    for (uint32_t i = 0; i < difference->count; i++)
+        if (difference->change[i].kind == CONFIG_VALUE_CHANGED && strcmp(difference->change[i].stream, stream) == 0)
+            return true;
+    return false;
+}
+
+enum config_effect config_difference_effect(const struct config_difference *difference, const char *stream)
+{
+    enum config_effect most = CONFIG_AT_USE;
+    for (uint32_t i = 0; i < difference->count; i++)
+        if (strcmp(difference->change[i].stream, stream) == 0 && difference->change[i].effect > most)
+            most = difference->change[i].effect;
+    return most;
+}
+
+const struct config_stream *config_find_stream(const struct config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->stream_count; i++)
+        if (strcmp(config->stream[i].name, name) == 0)
+            return &config->stream[i];
+    return NULL;
+}
+
+/* NULL: no memory. */
+static struct config_change *change_add(struct config_difference *difference, enum config_change_kind kind, const char *stream)
+{
+    if (difference->count == difference->cap) {
+        uint32_t cap = difference->cap != 0 ? 2 * difference->cap : 8;
+        struct config_change *grown = realloc(difference->change, cap * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        difference->change = grown;
+        difference->cap = cap;
+    }
+    struct config_change *change = &difference->change[difference->count++];
+    *change = (struct config_change){.kind = kind};
+    snprintf(change->stream, sizeof change->stream, "%s", stream);
+    return change;
+}
+
+/* `before` and `after` are texts of the same key; equal ones are no change. */
+static int value_compare(struct config_difference *difference, const char *stream, const char *key, enum config_effect effect, bool secret,
+                         const char *before, const char *after)
+{
+    if (strcmp(before, after) == 0)
+        return 0;
+    struct config_change *change = change_add(difference, CONFIG_VALUE_CHANGED, stream);
+    if (change == NULL)
+        return -ENOMEM;
+    change->key = key;
+    change->effect = effect;
+    snprintf(change->before, sizeof change->before, "%s", secret && before[0] != '\0' ? MASK : before);
+    snprintf(change->after, sizeof change->after, "%s", secret && after[0] != '\0' ? MASK : after);
+    return 0;
+}
+
+static int fields_compare(struct config_difference *difference, enum config_section section, const char *stream, const void *before,
+                          const void *after)
+{
+    char was[CONFIG_CHANGE_TEXT_BYTES], is[CONFIG_CHANGE_TEXT_BYTES];
+    int error = 0;
+    for (int key = 0; error == 0 && key < KEY_COUNT; key++) {
+        const struct config_field *field = &config_fields[key];
+        if (field->section != section || !config_field_is_kept(field))
+            continue;
+        config_field_text(field, before, was, sizeof was);
+        config_field_text(field, after, is, sizeof is);
+        error = value_compare(difference, stream, field->name, field->effect, field->secret, was, is);
+    }
+    return error;
+}
+
+static int connstr_compare(struct config_difference *difference, const char *stream, const struct connstr *before,
+                           const struct connstr *after)
+{
+    char was[320], is[320];
+    endpoint_text(before, was, sizeof was);
+    endpoint_text(after, is, sizeof is);
+    int error = value_compare(difference, stream, config_fields[KEY_NAMESPACE].name, CONFIG_NEW_HUB, false, was, is);
+    if (error == 0)
+        error = value_compare(difference, stream, config_fields[KEY_SHARED_ACCESS_KEY_NAME].name, CONFIG_NEW_PEER, false, before->key_name,
+                              after->key_name);
+    if (error == 0)
+        error =
+            value_compare(difference, stream, config_fields[KEY_SHARED_ACCESS_KEY].name, CONFIG_NEW_PEER, true, before->key, after->key);
+    if (error == 0)
+        error = value_compare(difference, stream, "shared_access_signature", CONFIG_NEW_PEER, true, before->signature, after->signature);
+    return error;
+}
+
+static void endpoint_text(const struct connstr *connstr, char *to, size_t to_len)
+{
+    char port[16] = "";
+    if (connstr->port != 0)
+        snprintf(port, sizeof port, ":%u", connstr->port);
+    snprintf(to, to_len, "%s%s%s", connstr->host, port, connstr->emulator ? " (emulator)" : "");
+}
