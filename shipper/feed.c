@@ -135,6 +135,25 @@ static void behind_forget(struct feed *feed, uint32_t slot)
     }
 }
 
+void feed_ring_release(struct feed *feed, uint32_t slot)
+{
+    struct feed_ring *ring = &feed->ring[slot];
+    ring->stop_pos = ring->lane.walk_pos;
+    ring->dropped = true;
+    for (uint32_t d = 0; d < ring->place_count; d++) {
+        struct feed_suspect *suspect = feed->domain[d].suspect;
+        bool is_suspect = false;
+        for (uint32_t c = 0; suspect && c < suspect->cover_count; c++)
+            is_suspect |= suspect->cover[c].slot == slot;
+        if (is_suspect)
+            feed_suspect_end(feed, d);
+        feed_drop_entries(feed, d, slot);
+    }
+    behind_forget(feed, slot); /* each place keeps its behind_pos: there the next one goes on */
+    ring->released = true;
+    feed_ring_publish(feed, slot);
+}
+
 bool feed_ring_gone(const struct feed *feed, uint32_t slot)
 {
     return feed->ring[slot].entry_count == 0;

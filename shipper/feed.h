@@ -34,6 +34,7 @@ struct feed_ring {
     bool used;
     bool left_out; /* quarantined or given up: its entries are skipped */
     bool dropped;  /* the main thread wants it back */
+    bool released; /* dropped, but what is in flight is still settled: nothing further of it is walked or sent */
     struct feed_place *place;
 };
 
@@ -92,6 +93,9 @@ void feed_close(struct feed *feed);
 int feed_ring_add(struct feed *feed, struct ring *ring, void *owner, uint32_t partition_count, uint64_t stop_pos);
 /* The ring is left out from now on; its slot is free once nothing names it (feed_ring_gone). */
 void feed_ring_leave(struct feed *feed, uint32_t slot);
+/* The ring is whole and wanted back: what is in flight of it is settled or fails, nothing else is sent. What was suspected together with
+ * events of it is so no more. Free once nothing names it, as above. */
+void feed_ring_release(struct feed *feed, uint32_t slot);
 bool feed_ring_gone(const struct feed *feed, uint32_t slot);
 void feed_ring_free(struct feed *feed, uint32_t slot);
 /* Settled up to its stop (or write) position: nothing of this ring is walked and unsettled. */

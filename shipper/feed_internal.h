@@ -17,6 +17,8 @@ void feed_activate(struct feed *feed, uint32_t domain);
 /* Domains with nothing left leave the list that the worker goes through at each turn: the list's last takes their place. */
 void feed_deactivate_if_empty(struct feed *feed, uint32_t domain);
 void feed_suspect_end(struct feed *feed, uint32_t domain);
+/* If the domain's list has entries of the ring, all of it is walked again later, in order. */
+void feed_drop_entries(struct feed *feed, uint32_t domain, uint32_t slot);
 void feed_behind_add(struct feed *feed, uint32_t domain, uint32_t slot, uint64_t pos);
 /* Stores the ring's ack for this lane: the first unsettled record of its domains, else all that was walked. */
 void feed_ring_ack(struct feed_ring *ring, uint32_t lane_index, uint32_t lane_count);

@@ -40,6 +40,8 @@ void feed_behind_add(struct feed *feed, uint32_t domain, uint32_t slot, uint64_t
         return;
     }
     place->behind_pos = pos;
+    if (feed->ring[slot].released)
+        return; /* kept for the ack, not for a refill */
     place->next_behind = FEED_SLOT_NONE;
     if (d->behind_tail == FEED_SLOT_NONE)
         d->behind_head = slot;
@@ -168,6 +170,17 @@ static void fifo_drop_all(struct feed *feed, uint32_t domain)
     }
     fifo_pop(&d->fifo, feed->pool, d->fifo.count);
     d->fifo_bytes = 0;
+}
+
+void feed_drop_entries(struct feed *feed, uint32_t domain, uint32_t slot)
+{
+    struct fifo_cursor cursor = fifo_first(&feed->domain[domain].fifo);
+    for (const struct fifo_entry *entry; (entry = fifo_next(&cursor));) {
+        if (entry->slot != slot)
+            continue;
+        fifo_drop_all(feed, domain);
+        return;
+    }
 }
 
 int feed_suspect_set(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, uint32_t event_count)

@@ -283,6 +283,70 @@ Test(feed, leaves_a_ring_out_whose_record_changed_after_the_walk)
     rig_close(&rig);
 }
 
+/* Ten events, the first of them in flight, then the ring is let go. */
+static void release_with_sent(struct rig *rig, struct batch *batch, uint32_t sent)
+{
+    const struct batch_limits first = {.bytes_max = 4000, .count_max = sent};
+    rig_open(rig, 1 << 16);
+    for (uint32_t i = 0; i < 10; i++)
+        put(rig, 1, i, 40);
+    feed_walk(&rig->feed, 1, 1);
+    cr_assert_eq(batch_encode(&rig->feed, domain_of(1), &first, rig->buffer, batch), 0);
+    feed_take(&rig->feed, domain_of(1), batch->taken_count, batch->cover, batch->cover_count);
+    feed_ring_release(&rig->feed, (uint32_t)rig->slot);
+    put(rig, 1, 10, 40);
+    feed_walk(&rig->feed, 1, 1);
+    feed_refill(&rig->feed, domain_of(1), 1);
+    cr_assert_eq(rig->feed.domain[domain_of(1)].fifo.count, 0, "nothing further is sent");
+    cr_assert_not(feed_ring_gone(&rig->feed, (uint32_t)rig->slot), "some are in flight");
+}
+
+/* The next one takes up the ring: its first event must be `first`, and all up to the tenth follow. */
+static void next_takes_from(struct rig *rig, struct batch *batch, uint32_t first)
+{
+    uint32_t number[64];
+    cr_assert(feed_ring_gone(&rig->feed, (uint32_t)rig->slot));
+    cr_assert_eq(rig->feed.active_count, 0);
+    feed_ring_free(&rig->feed, (uint32_t)rig->slot);
+    feed_end(rig);
+    feed_begin(rig, 1024);
+    feed_walk(&rig->feed, 1, 1);
+    send_one(rig, domain_of(1), batch);
+    cr_assert_eq(numbers_of(rig->buffer, batch->encoded_len, 1, number), 11 - first);
+    for (uint32_t i = 0; i < 11 - first; i++)
+        cr_assert_eq(number[i], first + i);
+    feed_settle(&rig->feed, domain_of(1), batch->cover, batch->cover_count, FEED_ACCEPTED);
+    cr_assert_eq(gate(rig), ring_writer_pos(rig->writer));
+    cr_assert_eq(order_none_load64(&ring_shipper(rig->ring)->lane[0].counts.accepted_events), 11);
+}
+
+Test(feed, settles_what_is_in_flight_of_a_ring_that_is_let_go_and_leaves_the_rest)
+{
+    static struct rig rig;
+    static struct batch batch;
+    release_with_sent(&rig, &batch, 5);
+    feed_settle(&rig.feed, domain_of(1), batch.cover, batch.cover_count, FEED_ACCEPTED);
+    cr_assert_gt(gate(&rig), 0);
+    cr_assert_lt(gate(&rig), ring_writer_pos(rig.writer));
+    next_takes_from(&rig, &batch, 5);
+    rig_close(&rig);
+}
+
+Test(feed, sends_nothing_again_of_a_ring_that_is_let_go)
+{
+    static struct rig rig;
+    static struct batch batch;
+    for (uint32_t sent = 5; sent <= 10; sent += 5) {
+        release_with_sent(&rig, &batch, sent);
+        feed_fail(&rig.feed, domain_of(1), batch.cover, batch.cover_count, FEED_NOT_DELIVERED);
+        feed_refill(&rig.feed, domain_of(1), 1);
+        cr_assert_eq(rig.feed.domain[domain_of(1)].fifo.count, 0);
+        cr_assert_eq(gate(&rig), 0);
+        next_takes_from(&rig, &batch, 0);
+        rig_close(&rig);
+    }
+}
+
 Test(feed, has_no_active_domain_left_when_all_that_was_behind_is_of_a_ring_left_out)
 {
     static struct rig rig;
