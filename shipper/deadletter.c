@@ -27,9 +27,11 @@ struct deadletter {
     pthread_cond_t changed;
     struct deadletter_job *first, **last;
     bool closing;
-    /* the thread's */
     char dir[DIR_BYTES_MAX + 1];
     struct deadletter_limits limits;
+    /* the thread's */
+    char dir_used[DIR_BYTES_MAX + 1]; /* of the segments that are open */
+    struct deadletter_limits limits_used;
     uint32_t stream_count;
     struct stream_letters *stream[DEADLETTER_STREAMS_MAX];
 };
@@ -37,6 +39,8 @@ struct deadletter {
 static int thread_start(struct deadletter *deadletter);
 static void *deadletter_run(void *argument);
 static struct deadletter_job *job_take(struct deadletter *deadletter);
+static void settings_take(struct deadletter *deadletter);
+static void streams_close(struct deadletter *deadletter);
 static void job_do(struct deadletter *deadletter, struct deadletter_job *job);
 static void job_done(struct deadletter_job *job, int rc);
 static struct stream_letters *stream_of(struct deadletter *deadletter, const char *name);
@@ -61,6 +65,17 @@ int deadletter_open(const char *dir, const struct deadletter_limits *limits, str
     return 0;
 }
 
+int deadletter_configure(struct deadletter *deadletter, const char *dir, const struct deadletter_limits *limits)
+{
+    if (strlen(dir) > DIR_BYTES_MAX)
+        return -ENAMETOOLONG;
+    pthread_mutex_lock(&deadletter->lock);
+    snprintf(deadletter->dir, sizeof deadletter->dir, "%s", dir);
+    deadletter->limits = *limits;
+    pthread_mutex_unlock(&deadletter->lock);
+    return 0;
+}
+
 /* Whoever waits for a job must not wait for ever; its event is still in the ring. */
 void deadletter_close(struct deadletter *deadletter)
 {
@@ -76,10 +91,7 @@ void deadletter_close(struct deadletter *deadletter)
         snprintf(job->error, sizeof job->error, "dead letters of stream %s: not written, the shipper stops", job->stream);
         job_done(job, -ECANCELED);
     }
-    for (uint32_t i = 0; i < deadletter->stream_count; i++) {
-        deadletter_segment_close(&deadletter->stream[i]->segment);
-        free(deadletter->stream[i]);
-    }
+    streams_close(deadletter);
     pthread_cond_destroy(&deadletter->changed);
     pthread_mutex_destroy(&deadletter->lock);
     free(deadletter);
@@ -137,8 +149,28 @@ static struct deadletter_job *job_take(struct deadletter *deadletter)
     struct deadletter_job *job = deadletter->closing ? NULL : deadletter->first;
     if (job && !(deadletter->first = job->next))
         deadletter->last = &deadletter->first;
+    settings_take(deadletter);
     pthread_mutex_unlock(&deadletter->lock);
     return job;
+}
+
+/* Within the lock. In another directory the segments begin anew. */
+static void settings_take(struct deadletter *deadletter)
+{
+    deadletter->limits_used = deadletter->limits;
+    if (strcmp(deadletter->dir_used, deadletter->dir) == 0)
+        return;
+    streams_close(deadletter);
+    memcpy(deadletter->dir_used, deadletter->dir, sizeof deadletter->dir);
+}
+
+static void streams_close(struct deadletter *deadletter)
+{
+    for (uint32_t i = 0; i < deadletter->stream_count; i++) {
+        deadletter_segment_close(&deadletter->stream[i]->segment);
+        free(deadletter->stream[i]);
+    }
+    deadletter->stream_count = 0;
 }
 
 static void job_do(struct deadletter *deadletter, struct deadletter_job *job)
@@ -146,11 +178,10 @@ static void job_do(struct deadletter *deadletter, struct deadletter_job *job)
     int rc = 0;
     struct stream_letters *stream = stream_of(deadletter, job->stream);
     if (!stream) {
-        rc = deadletter->stream_count == DEADLETTER_STREAMS_MAX ? -EMFILE : -ENOMEM;
-        snprintf(job->error, sizeof job->error, "dead letters of stream %s: %s", job->stream,
-                 rc == -ENOMEM ? "no memory" : "more streams than a configuration may have");
+        rc = -ENOMEM;
+        snprintf(job->error, sizeof job->error, "dead letters of stream %s: no memory", job->stream);
     } else if (job->len > 0) {
-        rc = deadletter_segment_append(&stream->segment, &deadletter->limits, job->text, job->len, job->error, sizeof job->error);
+        rc = deadletter_segment_append(&stream->segment, &deadletter->limits_used, job->text, job->len, job->error, sizeof job->error);
     }
     job_done(job, rc);
 }
@@ -166,18 +197,20 @@ static void job_done(struct deadletter_job *job, int rc)
     }
 }
 
-/* NULL: no memory, or too many. */
+/* NULL: no memory. */
 static struct stream_letters *stream_of(struct deadletter *deadletter, const char *name)
 {
     assert(name[0] && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0); /* the configuration's */
     for (uint32_t i = 0; i < deadletter->stream_count; i++)
         if (strcmp(deadletter->stream[i]->name, name) == 0)
             return deadletter->stream[i];
-    struct stream_letters *stream = deadletter->stream_count < DEADLETTER_STREAMS_MAX ? calloc(1, sizeof *stream) : NULL;
+    if (deadletter->stream_count == DEADLETTER_STREAMS_MAX)
+        streams_close(deadletter); /* streams have come and gone: who is left begins a segment */
+    struct stream_letters *stream = calloc(1, sizeof *stream);
     if (!stream)
         return NULL;
     snprintf(stream->name, sizeof stream->name, "%s", name);
-    deadletter_segment_init(&stream->segment, deadletter->dir, name);
+    deadletter_segment_init(&stream->segment, deadletter->dir_used, name);
     deadletter->stream[deadletter->stream_count++] = stream;
     return stream;
 }

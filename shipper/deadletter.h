@@ -9,7 +9,7 @@
 
 #define DEADLETTER_SEGMENT_BYTES_DEFAULT (UINT64_C(16) << 20)
 #define DEADLETTER_SEGMENT_SECONDS_DEFAULT 3600u
-#define DEADLETTER_STREAMS_MAX 64u /* as many as a configuration may have */
+#define DEADLETTER_STREAMS_MAX 64u /* that are open at a time: as many as a configuration may have */
 #define DEADLETTER_STREAM_BYTES 64u
 
 struct deadletter;
@@ -21,6 +21,8 @@ struct deadletter_limits {
 /* Starts the thread; touches no file. `dir` (absolute, at most 1,000 bytes) and <dir>/<stream> are made, parents too, when the first letter
  * comes. 0, -ENOMEM, -ENAMETOOLONG or what pthread_create says. */
 int deadletter_open(const char *dir, const struct deadletter_limits *limits, struct deadletter **out);
+/* Jobs taken from now on go by these. 0, or -ENAMETOOLONG with nothing changed. Any thread. */
+int deadletter_configure(struct deadletter *deadletter, const char *dir, const struct deadletter_limits *limits);
 /* Waits for the job under way; jobs not begun are done with -ECANCELED. NULL is fine. */
 void deadletter_close(struct deadletter *deadletter);
 

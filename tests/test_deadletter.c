@@ -305,6 +305,40 @@ Test(deadletter, a_directory_without_permission_is_said_and_writing_goes_on_with
     cr_assert_str_eq(contents(orders), "|1\n");
 }
 
+Test(deadletter, another_directory_and_other_limits_hold_from_the_next_letter_on)
+{
+    char other[128], in_other[160], too_long[1100];
+    struct deadletter_limits limits = {.segment_bytes_max = 2};
+    start(1000);
+    cr_assert_eq(append_to("orders", "a\n"), 0);
+    cr_assert_eq(append_to("orders", "b\n"), 0);
+    cr_assert_eq(deadletter_configure(letters, dir, &limits), 0);
+    cr_assert_eq(append_to("orders", "c\n"), 0);
+    cr_assert_str_eq(contents(orders), "|a\nb\n|c\n");
+    memset(too_long, 'x', sizeof too_long - 1);
+    too_long[0] = '/';
+    too_long[sizeof too_long - 1] = '\0';
+    cr_assert_eq(deadletter_configure(letters, too_long, &limits), -ENAMETOOLONG);
+    snprintf(other, sizeof other, "%s/other", top);
+    snprintf(in_other, sizeof in_other, "%s/orders", other);
+    cr_assert_eq(deadletter_configure(letters, other, &limits), 0);
+    cr_assert_eq(append_to("orders", "d\n"), 0);
+    cr_assert_str_eq(contents(in_other), "|d\n");
+    cr_assert_str_eq(contents(orders), "|a\nb\n|c\n");
+}
+
+Test(deadletter, more_streams_than_are_open_at_a_time_come_and_go)
+{
+    char name[32], path[192];
+    start(1000);
+    for (unsigned i = 0; i < 2 * DEADLETTER_STREAMS_MAX + 1; i++) {
+        snprintf(name, sizeof name, "s%u", i);
+        cr_assert_eq(append_to(name, "a\n"), 0, "%s", job.error);
+        snprintf(path, sizeof path, "%s/%s", dir, name);
+        cr_assert_str_eq(contents(path), "|a\n");
+    }
+}
+
 Test(deadletter, directories_are_made_as_deep_as_they_are_named)
 {
     snprintf(dir, sizeof dir, "%s/a/b/dead", top);
