@@ -34,13 +34,12 @@ uint32_t pool_share(uint32_t max_size, uint32_t index, uint32_t count)
 int pool_open(struct pool *pool, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
               uint32_t worker, uint32_t worker_count)
 {
-    *pool = (struct pool){.stream = stream, .setup = setup, .counters = &stream->words->worker[worker]};
-    pool->size = pool_share(setup->config.max_size, worker, worker_count);
-    pool->uplink = calloc(pool->size, sizeof *pool->uplink);
-    if (!pool->uplink) {
-        pool->size = 0;
+    *pool = (struct pool){
+        .stream = stream, .setup = setup, .counters = &stream->words->worker[worker], .worker = worker, .worker_count = worker_count};
+    pool->uplink = calloc(pool_share(CONFIG_CONNECTIONS_MAX, worker, worker_count), sizeof *pool->uplink); /* untouched: not yet memory */
+    if (!pool->uplink)
         return -ENOMEM;
-    }
+    pool->limit = pool->size = pool_share(setup->config.max_size, worker, worker_count);
     for (uint32_t i = 0; i < pool->size; i++)
         uplink_open(&pool->uplink[i], stream, setup, net, resolver, wake_fd, worker, &pool->health);
     return 0;
@@ -58,9 +57,42 @@ void pool_close(struct pool *pool)
     *pool = (struct pool){0};
 }
 
+void pool_configure(struct pool *pool, struct setup *setup, bool replace, int64_t now_ns)
+{
+    const struct uplink *like = &pool->uplink[0];
+    pool->setup = setup;
+    pool->limit = pool_share(setup->config.max_size, pool->worker, pool->worker_count);
+    pool->limit_told = false;
+    for (; pool->size < pool->limit; pool->size++)
+        uplink_open(&pool->uplink[pool->size], pool->stream, setup, like->net, like->resolver, like->query.notify_fd, pool->worker,
+                    &pool->health);
+    if (replace)
+        pool->health = (struct uplink_health){0};
+    for (uint32_t i = 0; i < pool->size; i++) {
+        struct uplink *up = &pool->uplink[i];
+        if (uplink_configure(up, setup, replace || i >= pool->limit, now_ns) && !up->draining)
+            uplink_drain(
+                up, replace ? "connection belongs to the old configuration, it is replaced" : "connection is one too many, it is closed",
+                now_ns);
+    }
+}
+
+/* Slots above the share go once they are idle. */
+static void pool_shrink(struct pool *pool)
+{
+    while (pool->size > pool->limit) {
+        struct uplink *up = &pool->uplink[pool->size - 1];
+        if (up->state != UPLINK_IDLE || up->lost || up->link_count > 0)
+            return;
+        uplink_free(up);
+        pool->size--;
+    }
+}
+
 int64_t pool_step(struct pool *pool, bool wanted, int64_t now_ns)
 {
     int64_t next_ns = INT64_MAX;
+    pool_shrink(pool);
     for (uint32_t i = 0; i < pool->size; i++) {
         int64_t at_ns = uplink_step(&pool->uplink[i], now_ns);
         if (uplink_is_saturated(&pool->uplink[i], now_ns))
@@ -87,7 +119,7 @@ static uint32_t pool_missing(const struct pool *pool, bool wanted, int64_t now_n
         const struct uplink *up = &pool->uplink[i];
         bool is_usable = uplink_is_ready(up) && !up->draining;
         usable += is_usable;
-        under_way += uplink_is_under_way(up);
+        under_way += uplink_is_under_way(up) && !up->draining;
         saturated += is_usable && up->link_count >= MOVE_LINKS_MIN && uplink_is_saturated(up, now_ns);
     }
     uint32_t limit = pool->setup->config.client_limit, want = (pool->short_links + limit - 1) / limit;
@@ -104,7 +136,7 @@ static bool pool_begin_one(struct pool *pool, int64_t now_ns, int64_t *next_ns)
             *next_ns = pool->health.retry_at_ns;
         return false;
     }
-    for (uint32_t i = 0; i < pool->size; i++) {
+    for (uint32_t i = 0; i < pool->limit; i++) {
         struct uplink *up = &pool->uplink[i];
         if (up->state != UPLINK_IDLE || up->lost)
             continue;
@@ -243,11 +275,20 @@ struct uplink *pool_find(struct pool *pool, int handle)
     return NULL;
 }
 
+bool pool_is_idle(const struct pool *pool)
+{
+    for (uint32_t i = 0; i < pool->size; i++)
+        if (pool->uplink[i].state != UPLINK_IDLE || pool->uplink[i].lost)
+            return false;
+    return true;
+}
+
 bool pool_shut(struct pool *pool, int64_t now_ns)
 {
     bool closed = true;
     for (uint32_t i = 0; i < pool->size; i++) {
         struct uplink *up = &pool->uplink[i];
+        up->draining |= up->state == UPLINK_RESOLVING; /* its answer finds nobody */
         if (up->state != UPLINK_IDLE && up->state != UPLINK_CLOSING && up->state != UPLINK_RESOLVING)
             uplink_close(up, now_ns);
         closed &= up->state == UPLINK_IDLE || up->state == UPLINK_RESOLVING; /* the resolver still writes into the query */

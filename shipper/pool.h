@@ -12,11 +12,14 @@ struct pool {
     struct stream *stream;
     struct setup *setup; /* the worker's */
     struct counters_worker *counters;
-    uint32_t size;        /* this worker's share of max_size */
+    uint32_t worker;
+    uint32_t worker_count;
+    uint32_t limit;       /* this worker's share of max_size */
+    uint32_t size;        /* slots in use: the share, and until they are drained those above it */
     uint32_t short_links; /* links asked for in vain since the last step */
     bool limit_told;      /* that max_size x client_limit is less than what is wanted */
     struct uplink_health health;
-    struct uplink *uplink; /* size slots */
+    struct uplink *uplink; /* room for the largest share */
 };
 
 /* The share of worker `index` of `count` in max_size connections: at least one. Pure. */
@@ -26,6 +29,10 @@ uint32_t pool_share(uint32_t max_size, uint32_t index, uint32_t count);
 int pool_open(struct pool *pool, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
               uint32_t worker, uint32_t worker_count);
 void pool_close(struct pool *pool); /* at once; after the resolver's end */
+
+/* Another setup is in force, which outlives the pool or the next call. `replace`: of another peer; the connections are drained, what was
+ * known of the peer is forgotten. Slots above the share are drained in any case. */
+void pool_configure(struct pool *pool, struct setup *setup, bool replace, int64_t now_ns);
 
 /* Time passes. `wanted`: there are events to send, so that one connection at least is to be had. Makes connections that are missing,
  * drains those that are idle or too old, closes those that are drained. Returns when to come again (CLOCK_MONOTONIC ns). */
@@ -43,5 +50,6 @@ bool pool_is_exhausted(const struct pool *pool);
 bool pool_is_ready(const struct pool *pool);             /* one connection at least takes batches */
 struct uplink *pool_find(struct pool *pool, int handle); /* the connection of a network handle, or NULL */
 bool pool_shut(struct pool *pool, int64_t now_ns);       /* closes all in order; true once none is left */
+bool pool_is_idle(const struct pool *pool);              /* no connection, and none of its names with the resolver */
 
 #endif

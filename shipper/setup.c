@@ -8,7 +8,8 @@
 
 #include "ringbuf/ring_order.h"
 
-int setup_make(const struct config_stream *config, struct setup **out, char *why, size_t why_len)
+int setup_make(const struct config_stream *config, const struct setup *before, enum config_effect effect, struct setup **out, char *why,
+               size_t why_len)
 {
     *out = NULL;
     struct setup *setup = calloc(1, sizeof *setup);
@@ -19,8 +20,11 @@ int setup_make(const struct config_stream *config, struct setup **out, char *why
     setup->config = *config;
     order_count_add(&setup->users, 1);
     snprintf(setup->audience, sizeof setup->audience, "sb://%s/%s", config->connstr.host, config->hub);
+    setup->hub_number = before ? before->hub_number + (effect >= CONFIG_NEW_HUB) : 0;
     int rc = 0;
-    if (!config->connstr.emulator)
+    if (before && effect == CONFIG_AT_USE)
+        rc = tls_context_share(before->tls, &setup->tls);
+    else if (!config->connstr.emulator)
         rc = tls_context_open(config->ca_file[0] ? config->ca_file : NULL, config->ca_dir[0] ? config->ca_dir : NULL, &setup->tls, why,
                               why_len);
     if (rc < 0) {

@@ -13,11 +13,14 @@ struct setup {
     struct config_stream config;
     char audience[600];      /* sb://host/hub */
     struct tls_context *tls; /* NULL: plain TCP to a local emulator */
+    uint32_t hub_number;     /* another one with each hub of the stream */
     _Atomic uint32_t users;
 };
 
-/* Copies `config`. 0: *out has one user, the caller (setup_give); or a negative errno with a sentence in `why`. */
-int setup_make(const struct config_stream *config, struct setup **out, char *why, size_t why_len);
+/* Copies `config`. `before` (NULL: none) is what was in force, `effect` what a change from there asks for: trust that stays the same is
+ * shared, not read again. 0: *out has one user, the caller (setup_give); or a negative errno with a sentence in `why`. */
+int setup_make(const struct config_stream *config, const struct setup *before, enum config_effect effect, struct setup **out, char *why,
+               size_t why_len);
 /* One user more; returns `setup`. Any thread that has it from a user. */
 struct setup *setup_take(struct setup *setup);
 /* One user less; the last one frees it and wipes its secrets. NULL is fine. Any thread. */

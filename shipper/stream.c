@@ -25,7 +25,8 @@ static void totals_copy(struct counters_totals *to, const struct counters_totals
 int stream_open(const char *rings, const struct config_stream *cs, uint32_t index, int main_fd, struct stream *out, char *why,
                 size_t why_len)
 {
-    *out = (struct stream){.index = index, .dir_fd = -1, .lock_fd = -1, .bell_fd = -1, .main_fd = main_fd};
+    *out = (struct stream){.state = STREAM_OPEN, .index = index, .dir_fd = -1, .lock_fd = -1, .bell_fd = -1, .main_fd = main_fd};
+    pthread_mutex_init(&out->told_lock, NULL);
     snprintf(out->name, sizeof out->name, "%s", cs->name);
     snprintf(out->dir, sizeof out->dir, "%s/%s", rings, cs->name);
     int rc = stream_dir_open(rings, out->dir, cs->group, why, why_len);
@@ -42,7 +43,7 @@ int stream_open(const char *rings, const struct config_stream *cs, uint32_t inde
             snprintf(why, why_len, "doorbell %s/%s.bell: %s", rings, cs->name, strerror(-rc));
     }
     if (rc >= 0)
-        rc = setup_make(cs, &out->setup, why, why_len);
+        rc = setup_make(cs, NULL, CONFIG_AT_USE, &out->setup, why, why_len);
     if (rc < 0) {
         stream_close(out);
         return rc;
@@ -66,6 +67,8 @@ void stream_close(struct stream *stream)
     if (stream->dir_fd >= 0)
         close(stream->dir_fd);
     stream->bell_fd = stream->lock_fd = stream->dir_fd = -1;
+    pthread_mutex_destroy(&stream->told_lock);
+    stream->state = STREAM_CLOSED;
 }
 
 /* One shipper per stream: the lock lives with the descriptor, its text tells the next one who holds it. */
@@ -144,12 +147,28 @@ static void stream_wake_main(struct stream *stream)
     }
 }
 
-void stream_tell_partition_count(struct stream *stream, uint32_t count)
+void stream_set_setup(struct stream *stream, struct setup *setup)
 {
-    if (order_none_load32(&stream->partition_count) == count)
-        return;
-    order_flag_set(&stream->partition_count, count);
-    stream_wake_main(stream);
+    pthread_mutex_lock(&stream->told_lock);
+    if (setup->hub_number != stream->hub_number)
+        order_flag_set(&stream->partition_count, 0);
+    stream->hub_number = setup->hub_number;
+    pthread_mutex_unlock(&stream->told_lock);
+    setup_give(stream->setup);
+    stream->setup = setup;
+}
+
+void stream_tell_partition_count(struct stream *stream, const struct setup *setup, uint32_t count)
+{
+    bool is_new = false;
+    pthread_mutex_lock(&stream->told_lock);
+    if (setup->hub_number == stream->hub_number && order_none_load32(&stream->partition_count) != count) {
+        order_flag_set(&stream->partition_count, count);
+        is_new = true;
+    }
+    pthread_mutex_unlock(&stream->told_lock);
+    if (is_new)
+        stream_wake_main(stream);
 }
 
 void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes_max)

@@ -2,6 +2,7 @@
 #ifndef EHRING_STREAM_H
 #define EHRING_STREAM_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "ringbuf/ring.h"
@@ -10,7 +11,16 @@
 #include "shipper/counters.h"
 #include "shipper/setup.h"
 
+enum stream_state {                /* in a running shipper */
+                    STREAM_CLOSED, /* the slot is free */
+                    STREAM_OPEN,
+                    STREAM_LEAVING, /* its rings are let go */
+                    STREAM_CLOSING, /* then the workers' connections are closed */
+};
+
 struct stream {
+    enum stream_state state; /* the main thread's */
+    _Atomic uint32_t users;  /* workers that have it */
     char name[64];
     struct setup *setup; /* in force; the main thread's alone: workers have their own */
     uint32_t index;
@@ -21,6 +31,8 @@ struct stream {
     char bell_path[108];
     struct ring_stat_file stat;
     struct counters_words *words;
+    pthread_mutex_t told_lock;          /* hub_number and partition_count belong together */
+    uint32_t hub_number;                /* of the hub that partition_count is of: setup's */
     _Atomic uint32_t partition_count;   /* told by the workers' connections, 0: not known yet */
     _Atomic uint64_t message_bytes_max; /* the link's, told by the first attach; 0: not known yet */
     _Atomic uint32_t connecting_count;  /* connections being made, all workers' */
@@ -33,8 +45,13 @@ int stream_open(const char *rings, const struct config_stream *config, uint32_t 
                 size_t why_len);
 void stream_close(struct stream *stream);
 
+/* `setup` is in force from now on, and its user's part goes to the stream. Of another hub (its hub_number differs): the partitions are
+ * unknown until one of its connections tells. Main thread, which then gives it to the workers. */
+void stream_set_setup(struct stream *stream, struct setup *setup);
+
 /* What a worker's connection learned; wakes the main thread if it is new. Any thread. */
-void stream_tell_partition_count(struct stream *stream, uint32_t count);
+/* `setup`: of the connection that learned it; what the hub of an earlier one has is not heard. */
+void stream_tell_partition_count(struct stream *stream, const struct setup *setup, uint32_t count);
 /* `message_bytes_max`: the link's, never 0. */
 void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes_max);
 

@@ -69,6 +69,20 @@ out:
     return ret;
 }
 
+int tls_context_share(struct tls_context *context, struct tls_context **out)
+{
+    *out = NULL;
+    if (!context)
+        return 0;
+    struct tls_context *same = calloc(1, sizeof *same);
+    if (!same)
+        return -ENOMEM;
+    SSL_CTX_up_ref(context->ssl_ctx);
+    same->ssl_ctx = context->ssl_ctx;
+    *out = same;
+    return 0;
+}
+
 void tls_context_close(struct tls_context *context)
 {
     if (!context)

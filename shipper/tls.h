@@ -16,6 +16,8 @@ struct tls;
 /* Trust: `ca_file` and/or `ca_dir`, or the system's store if both are NULL. TLS 1.2 at least, verification always on. 0 or negative errno,
  * a sentence in `why`. */
 int tls_context_open(const char *ca_file, const char *ca_dir, struct tls_context **out, char *why, size_t why_len);
+/* The same trust once more, to be closed by itself. NULL gives NULL. 0 or -ENOMEM. */
+int tls_context_share(struct tls_context *context, struct tls_context **out);
 void tls_context_close(struct tls_context *context);
 
 /* A client session for `host`: SNI (not for an address literal) and host name (or address) verification. */

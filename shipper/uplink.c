@@ -66,7 +66,35 @@ void uplink_end(struct uplink *up)
 void uplink_free(struct uplink *up)
 {
     setup_give(up->setup);
-    up->setup = NULL;
+    setup_give(up->next_setup);
+    up->setup = up->next_setup = NULL;
+}
+
+static void setup_swap(struct setup **place, struct setup *setup)
+{
+    setup_give(*place);
+    *place = setup ? setup_take(setup) : NULL;
+}
+
+bool uplink_configure(struct uplink *up, struct setup *setup, bool leave, int64_t now_ns)
+{
+    leave |= up->next_setup != NULL; /* of another peer than the present one, too */
+    if (leave && uplink_is_under_way(up) && up->state != UPLINK_RESOLVING)
+        uplink_end(up);
+    if (leave && up->state != UPLINK_IDLE) {
+        setup_swap(&up->next_setup, setup);
+        return true;
+    }
+    bool token_differs = up->setup->config.token_seconds != setup->config.token_seconds;
+    setup_swap(&up->setup, setup);
+    setup_swap(&up->next_setup, NULL);
+    up->expires_ns = 0; /* made anew from its age */
+    if (token_differs && up->token_renew_at_ns)
+        up->token_renew_at_ns = now_ns;
+    int64_t hub_read_at_ns = now_ns + setup->config.partition_refresh_seconds * CLOCK_NS_PER_SECOND;
+    if (up->hub_read_at_ns > hub_read_at_ns)
+        up->hub_read_at_ns = hub_read_at_ns;
+    return false;
 }
 
 bool uplink_is_ready(const struct uplink *up)
@@ -106,6 +134,11 @@ bool uplink_begin(struct uplink *up, int64_t now_ns)
 {
     if (!permit_take(up))
         return false;
+    if (up->next_setup) {
+        setup_give(up->setup);
+        up->setup = up->next_setup;
+        up->next_setup = NULL;
+    }
     up->begun_ns = now_ns;
     snprintf(up->query.host, sizeof up->query.host, "%s", up->setup->config.connstr.host);
     up->query.port = uplink_port(up);
@@ -150,13 +183,18 @@ static void resolve_step(struct uplink *up, int64_t now_ns)
     case RESOLVE_BUSY:
         return;
     case RESOLVE_FAILED:
+        if (up->draining)
+            break;
         uplink_fail(up, "name is not resolved: check the namespace in the connection string, and DNS", up->query.error, now_ns);
         return;
     case RESOLVE_DONE:
+        if (up->draining)
+            break;
         up->address_index = 0;
         connect_next(up, now_ns);
         return;
     }
+    uplink_end(up); /* nobody wants this name any more */
 }
 
 static void connect_next(struct uplink *up, int64_t now_ns)

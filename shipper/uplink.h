@@ -33,7 +33,7 @@ struct uplink_health {
     uint32_t failure_count; /* since the last accepted batch */
     int64_t failed_at_ns;
     int64_t retry_at_ns;
-    bool was_ready;             /* one of them was, since the start */
+    bool was_ready;             /* one of them was, since the start or another peer was configured */
     bool token_renewed;         /* a new token was wanted since the last accepted batch: another refusal is for good */
     int64_t throttled_until_ns; /* up to here throttled_seconds is counted */
     int64_t throttled_rest_ns;  /* less than a second of it */
@@ -43,7 +43,8 @@ struct uplink_health {
 struct uplink {
     enum uplink_state state;
     struct stream *stream;
-    struct setup *setup; /* it is a user of it */
+    struct setup *setup;      /* it is a user of it */
+    struct setup *next_setup; /* another peer's, for the next connection; NULL: the same again */
     struct net *net;
     struct resolver *resolver;
     struct counters_worker *counters;
@@ -83,6 +84,9 @@ void uplink_open(struct uplink *up, struct stream *stream, struct setup *setup, 
 void uplink_end(struct uplink *up);  /* the connection, at once */
 void uplink_free(struct uplink *up); /* after uplink_end and the resolver's end */
 
+/* Another setup is in force. `leave`: the connection that there is must not go on under it; true then if there is one, which keeps its own
+ * setup until its end and is to be drained; what was only under way has ended. */
+bool uplink_configure(struct uplink *up, struct setup *setup, bool leave, int64_t now_ns);
 /* Begins a connection, from UPLINK_IDLE. false: too many are being made at this moment. */
 bool uplink_begin(struct uplink *up, int64_t now_ns);
 /* Time passes: resolver's answers, deadlines, renewals, idle frames. Returns when to come again (CLOCK_MONOTONIC ns). */

@@ -25,7 +25,7 @@ void uplink_fail_as(struct uplink *up, const struct outcome *outcome, const char
     if (closing)
         return;
     order_none_add64(was_ready ? &up->counters->connection_lost_count : &up->counters->connect_failed_count, 1);
-    int64_t wait_ns = health_note(up, &known, now_ns);
+    int64_t wait_ns = up->next_setup ? 0 : health_note(up, &known, now_ns); /* what an old peer says is not of the new one */
     log_line(known.normal ? LOG_INFO : LOG_WARN, "pool", what,
              "stream=%s worker=%u host=%s port=%u hub=%s policy=%s reason=%s action=%s retry_ms=%lld remedy=%s", config->name, up->worker,
              config->connstr.host, uplink_port(up), config->hub, config->connstr.key_name[0] ? config->connstr.key_name : "-", quoted,
@@ -42,7 +42,7 @@ void uplink_fail(struct uplink *up, const char *what, const char *detail, int64_
 
 void uplink_restart(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns)
 {
-    up->health->token_renewed |= outcome->action == OUTCOME_RENEW_TOKEN;
+    up->health->token_renewed |= outcome->action == OUTCOME_RENEW_TOKEN && !up->next_setup;
     uplink_fail_as(up, outcome, what, detail, now_ns);
 }
 

@@ -263,7 +263,7 @@ static void hub_answered(struct uplink *up, const struct conn_event *event, int6
     char reason[640];
     bool good = event->status >= 200 && event->status < 300 && event->partition_count > 0;
     if (good && event->partition_count <= RING_PARTITIONS_MAX && event->ids_plain) {
-        stream_tell_partition_count(up->stream, event->partition_count);
+        stream_tell_partition_count(up->stream, up->setup, event->partition_count);
         if (up->state != UPLINK_HUB)
             return;
         if (up->setup->config.ready_message[0])
