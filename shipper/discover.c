@@ -32,26 +32,67 @@ static void ring_look_for_orphan(struct discover *discover, struct shared_ring *
 static void ring_frozen_step(struct discover *discover, struct shared_ring *shared);
 static bool ring_is_drained(const struct shared_ring *shared);
 static void ring_leave(struct discover *discover, struct shared_ring *shared, bool remove);
+static void ring_release(struct discover *discover, struct shared_ring *shared);
 static void ring_left(struct discover *discover, struct shared_ring *shared);
+static void ring_let_go(struct shared_ring *shared);
 static void post_all(struct discover *discover, struct worker_message message);
 static void gauges_store(struct discover *discover);
 
-int discover_open(struct discover *discover, const struct config *config, struct stream *stream, struct worker *worker,
-                  uint32_t worker_count)
+int discover_open(struct discover *discover, struct stream *stream, struct worker *worker, uint32_t worker_count)
 {
-    *discover = (struct discover){
-        .config = config, .stream = stream, .stream_count = config->stream_count, .worker = worker, .worker_count = worker_count};
-    discover->watch = calloc(config->stream_count, sizeof *discover->watch);
+    *discover = (struct discover){.stream = stream, .worker = worker, .worker_count = worker_count};
     discover->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (!discover->watch || discover->inotify_fd < 0)
-        return discover->watch ? -errno : -ENOMEM;
-    for (uint32_t s = 0; s < config->stream_count; s++) {
-        discover->watch[s] = inotify_add_watch(discover->inotify_fd, stream[s].dir, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
-        if (discover->watch[s] < 0) /* the rescan every few seconds still finds them */
-            log_line(LOG_WARN, "discover", "no inotify watch: new rings are found by rescan only", "dir=%s error=\"%s\"", stream[s].dir,
-                     strerror(errno));
+    if (discover->inotify_fd < 0)
+        return -errno;
+    for (uint32_t s = 0; s < CONFIG_STREAMS_MAX; s++) {
+        discover->watch[s] = -1;
+        if (stream[s].state == STREAM_OPEN)
+            discover_stream_add(discover, &stream[s]);
     }
     return 0;
+}
+
+void discover_stream_add(struct discover *discover, struct stream *stream)
+{
+    int watch = inotify_add_watch(discover->inotify_fd, stream->dir, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+    if (watch < 0) /* the rescan every few seconds still finds them */
+        log_line(LOG_WARN, "discover", "no inotify watch: new rings are found by rescan only", "dir=%s error=\"%s\"", stream->dir,
+                 strerror(errno));
+    discover->watch[stream->index] = watch;
+    discover->rescan_at_ns = 0;
+}
+
+void discover_stream_leave(struct discover *discover, struct stream *stream)
+{
+    if (discover->watch[stream->index] >= 0)
+        inotify_rm_watch(discover->inotify_fd, discover->watch[stream->index]);
+    discover->watch[stream->index] = -1;
+    for (struct shared_ring *shared = discover->rings; shared; shared = shared->next) {
+        if (shared->stream != stream)
+            continue;
+        shared->let_go = true;
+        if (shared->state == RING_STATE_KEPT)
+            continue; /* forgotten with the next step */
+        ring_release(discover, shared);
+    }
+}
+
+bool discover_has_rings_of(const struct discover *discover, const struct stream *stream)
+{
+    for (const struct shared_ring *shared = discover->rings; shared; shared = shared->next)
+        if (shared->stream == stream)
+            return true;
+    return false;
+}
+
+void discover_stream_reattach(struct discover *discover, struct stream *stream)
+{
+    for (struct shared_ring *shared = discover->rings; shared; shared = shared->next) {
+        if (shared->stream != stream || shared->state == RING_STATE_KEPT || shared->state == RING_STATE_WAITING)
+            continue;
+        shared->again = true;
+        ring_release(discover, shared);
+    }
 }
 
 void discover_close(struct discover *discover)
@@ -63,7 +104,6 @@ void discover_close(struct discover *discover)
         ring_close(shared->ring);
         free(shared);
     }
-    free(discover->watch);
     if (discover->inotify_fd >= 0)
         close(discover->inotify_fd);
     *discover = (struct discover){.inotify_fd = -1};
@@ -79,7 +119,7 @@ void discover_read(struct discover *discover, int64_t now_ns)
             at += sizeof *event + event->len;
             if (event->mask & IN_Q_OVERFLOW)
                 discover->rescan_at_ns = now_ns;
-            for (uint32_t s = 0; event->len && s < discover->stream_count; s++)
+            for (uint32_t s = 0; event->len && s < CONFIG_STREAMS_MAX; s++)
                 if (discover->watch[s] == event->wd)
                     file_found(discover, &discover->stream[s], event->name);
         }
@@ -90,8 +130,9 @@ void discover_step(struct discover *discover, int64_t now_ns)
 {
     if (now_ns >= discover->rescan_at_ns) {
         discover->rescan_at_ns = now_ns + RESCAN_NS;
-        for (uint32_t s = 0; s < discover->stream_count; s++)
-            rescan(discover, &discover->stream[s]);
+        for (uint32_t s = 0; s < CONFIG_STREAMS_MAX; s++)
+            if (discover->stream[s].state == STREAM_OPEN)
+                rescan(discover, &discover->stream[s]);
     }
     for (struct shared_ring **link = &discover->rings; *link;) {
         struct shared_ring *shared = *link;
@@ -233,6 +274,8 @@ static void ring_step(struct discover *discover, struct shared_ring *shared)
             ring_left(discover, shared);
         return;
     case RING_STATE_KEPT:
+        if (shared->let_go) /* also what was met on the way out */
+            shared->file[0] = '\0';
         return;
     }
 }
@@ -291,7 +334,7 @@ static void ring_attached_step(struct discover *discover, struct shared_ring *sh
     }
     if (count < ring_partition_count(ring)) {
         shared->again = true; /* another hub behind the same name: attached anew under its count */
-        ring_leave(discover, shared, false);
+        ring_release(discover, shared);
         return;
     }
     ring_look_for_orphan(discover, shared);
@@ -352,12 +395,30 @@ static void ring_leave(struct discover *discover, struct shared_ring *shared, bo
         post_all(discover, (struct worker_message){.kind = WORKER_RING_DROP, .ring = shared});
 }
 
+/* The same for a ring that is whole and goes on elsewhere, or here in another way: what is in flight is settled first. One that leaves
+ * already goes its way. */
+static void ring_release(struct discover *discover, struct shared_ring *shared)
+{
+    if (shared->state == RING_STATE_LEAVING)
+        return;
+    shared->remove = false;
+    shared->state = RING_STATE_LEAVING;
+    if (order_count_load(&shared->users) > 0)
+        post_all(discover, (struct worker_message){.kind = WORKER_RING_RELEASE, .ring = shared});
+}
+
 /* No worker holds it any more. */
 static void ring_left(struct discover *discover, struct shared_ring *shared)
 {
     struct ring *ring = shared->ring;
+    if (shared->let_go && !shared->remove && !ring_quarantined(ring) && !ring_faulted(ring)) {
+        discover->ring_count--;
+        ring_let_go(shared);
+        return;
+    }
     if (shared->again && !ring_quarantined(ring) && !ring_faulted(ring)) {
         shared->again = false;
+        shared->stop_pos = shared->earlier_boot ? ring_synced_pos(ring) : UINT64_MAX;
         if (ring_lanes_begin(ring, discover->worker_count) != 0)
             ring_quarantine(ring, RING_QUARANTINE_POSITIONS, 0);
         shared->state = RING_STATE_WAITING;
@@ -387,10 +448,24 @@ static void ring_left(struct discover *discover, struct shared_ring *shared)
     shared->file[0] = '\0';
 }
 
+/* Whoever finds it next goes on where the acks stand. */
+static void ring_let_go(struct shared_ring *shared)
+{
+    log_line(LOG_INFO, "discover", "ring is let go", "stream=%s ring=%s", shared->stream->name, shared->file);
+    ring_bell_set(shared->ring, 0); /* nobody sleeps here any more */
+    ring_sync(shared->ring);
+    ring_close(shared->ring);
+    shared->ring = NULL;
+    shared->state = RING_STATE_KEPT;
+    shared->file[0] = '\0';
+}
+
 static void gauges_store(struct discover *discover)
 {
-    for (uint32_t s = 0; s < discover->stream_count; s++) {
+    for (uint32_t s = 0; s < CONFIG_STREAMS_MAX; s++) {
         struct stream *stream = &discover->stream[s];
+        if (stream->state == STREAM_CLOSED)
+            continue;
         uint64_t rings = 0, kept = 0;
         for (const struct shared_ring *shared = discover->rings; shared; shared = shared->next) {
             if (shared->stream != stream)

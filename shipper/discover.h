@@ -33,27 +33,32 @@ struct shared_ring {
     int64_t check_at_ns;        /* the next look */
     bool earlier_boot;
     bool remove;
-    bool again; /* LEAVING only to be attached anew */
-    bool seen;  /* by the rescan under way */
+    bool again;  /* LEAVING only to be attached anew */
+    bool let_go; /* LEAVING for another shipper: the file stays */
+    bool seen;   /* by the rescan under way */
 };
 
 struct discover {
-    const struct config *config;
-    struct stream *stream;
-    uint32_t stream_count;
+    struct stream *stream; /* CONFIG_STREAMS_MAX slots, of which those that are STREAM_OPEN are looked at */
     struct worker *worker;
     uint32_t worker_count;
     int inotify_fd;
-    int *watch; /* per stream */
+    int watch[CONFIG_STREAMS_MAX]; /* of inotify, -1: none */
     struct shared_ring *rings;
     uint32_t ring_count;
     int64_t rescan_at_ns;
     bool map_limit_told;
 };
 
-int discover_open(struct discover *discover, const struct config *config, struct stream *stream, struct worker *worker,
-                  uint32_t worker_count);
+int discover_open(struct discover *discover, struct stream *stream, struct worker *worker, uint32_t worker_count);
 void discover_close(struct discover *discover); /* after the workers ended: syncs what lies on a disk, closes all */
+/* A stream has been opened: its rings are looked for from the next step on. */
+void discover_stream_add(struct discover *discover, struct stream *stream);
+/* It is STREAM_LEAVING: nothing further is found in it, its rings are let go as soon as what is in flight is settled; their files stay. */
+void discover_stream_leave(struct discover *discover, struct stream *stream);
+bool discover_has_rings_of(const struct discover *discover, const struct stream *stream);
+/* Its hub is another one: the rings are taken back as above and attached anew once that one's partitions are known. */
+void discover_stream_reattach(struct discover *discover, struct stream *stream);
 /* What inotify has to say. */
 void discover_read(struct discover *discover, int64_t now_ns);
 /* Once a second and when a worker wakes the main thread: states, orphans, quarantines, counts, rescan. */

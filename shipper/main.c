@@ -16,6 +16,8 @@
 #include "shipper/config.h"
 #include "shipper/discover.h"
 #include "shipper/log.h"
+#include "shipper/reload.h"
+#include "shipper/roster.h"
 #include "shipper/worker.h"
 
 #define CONFIG_DEFAULT "/etc/ehring/shipper.conf"
@@ -23,17 +25,19 @@
 
 struct shipper {
     struct config *config;
+    char rings[1024]; /* as at the start */
     struct stream *stream;
     struct worker *worker;
     struct worker_shared shared;
     struct resolver *resolver;
     struct deadletter *deadletter;
     struct discover discover;
-    uint32_t streams_open;
+    struct roster roster;
     uint32_t workers_open;
     int main_fd;
     int signal_fd;
     bool stopping;
+    bool reload_wanted;
 };
 
 struct options {
@@ -47,6 +51,7 @@ static int shipper_open(struct shipper *shipper);
 static int shipper_start(struct shipper *shipper);
 static void shipper_run(struct shipper *shipper);
 static bool signals_take(struct shipper *shipper);
+static void shipper_reload(struct shipper *shipper);
 static void signals_default(void);
 static void shipper_close(struct shipper *shipper);
 
@@ -64,6 +69,8 @@ static void help(FILE *to)
           "  -h, --help\n"
           "\n"
           "Signals: TERM and INT drain for drain_seconds, then leave the rest in the rings, safe; a second one ends at once, also safe.\n"
+          "HUP reads the configuration again: one that is in order is applied as a difference, connections that it does not concern stay;\n"
+          "one that is not changes nothing. rings, workers and net need a restart.\n"
           "Exit status: 0 stopped in order, 1 configuration or start failed, 2 usage.\n",
           to);
 }
@@ -161,14 +168,19 @@ static int shipper_open(struct shipper *shipper)
     sigprocmask(SIG_BLOCK, &signals, NULL);
     shipper->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     shipper->main_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    shipper->stream = calloc(config->stream_count, sizeof *shipper->stream);
+    shipper->stream = calloc(CONFIG_STREAMS_MAX, sizeof *shipper->stream);
     shipper->worker = calloc(config->workers, sizeof *shipper->worker);
     if (shipper->signal_fd < 0 || shipper->main_fd < 0 || !shipper->stream || !shipper->worker)
         return fail("the shipper cannot start", strerror(errno));
-    for (; shipper->streams_open < config->stream_count; shipper->streams_open++)
-        if (stream_open(config->rings, &config->stream[shipper->streams_open], shipper->streams_open, shipper->main_fd,
-                        &shipper->stream[shipper->streams_open], why, sizeof why) != 0)
-            return fail("a stream cannot be opened", why);
+    memcpy(shipper->rings, config->rings, sizeof shipper->rings);
+    shipper->roster = (struct roster){.stream = shipper->stream,
+                                      .worker = shipper->worker,
+                                      .worker_count = config->workers,
+                                      .discover = &shipper->discover,
+                                      .rings = shipper->rings,
+                                      .main_fd = shipper->main_fd};
+    if (roster_open(&shipper->roster, config, why, sizeof why) != 0)
+        return fail("a stream cannot be opened", why);
     if (resolver_open(&shipper->resolver) != 0)
         return fail("the resolver's thread cannot start", strerror(errno));
     const struct deadletter_limits limits = {.segment_bytes_max = config->dead_letter_segment_bytes,
@@ -177,7 +189,6 @@ static int shipper_open(struct shipper *shipper)
     if (rc != 0)
         return fail("the dead letters' thread cannot start", strerror(-rc));
     shipper->shared = (struct worker_shared){.worker_count = config->workers,
-                                             .stream_count = config->stream_count,
                                              .net = config->net,
                                              .stream = shipper->stream,
                                              .worker = shipper->worker,
@@ -197,7 +208,7 @@ static int shipper_open(struct shipper *shipper)
 static int shipper_start(struct shipper *shipper)
 {
     const struct config *config = shipper->config;
-    if (discover_open(&shipper->discover, config, shipper->stream, shipper->worker, config->workers) != 0)
+    if (discover_open(&shipper->discover, shipper->stream, shipper->worker, config->workers) != 0)
         return fail("rings cannot be discovered", strerror(errno));
     for (uint32_t w = 0; w < config->workers; w++) {
         int rc = worker_start(&shipper->worker[w]);
@@ -228,9 +239,12 @@ static void shipper_run(struct shipper *shipper)
                            {.fd = shipper->main_fd, .events = POLLIN},
                            {.fd = shipper->discover.inotify_fd, .events = POLLIN}};
     while (!workers_ended(shipper)) {
-        if (!shipper->stopping)
+        if (shipper->reload_wanted)
+            shipper_reload(shipper);
+        if (!shipper->stopping) {
             discover_step(&shipper->discover, clock_mono_ns());
-        else
+            roster_step(&shipper->roster, shipper->config, clock_mono_ns());
+        } else
             fds[2].fd = -1; /* a ring that comes now is the next shipper's: its producer would hold up the drain */
         log_flush();
         int count = poll(fds, sizeof fds / sizeof fds[0], STEP_MS);
@@ -245,6 +259,15 @@ static void shipper_run(struct shipper *shipper)
     for (uint32_t w = 0; w < shipper->config->workers; w++)
         worker_join(&shipper->worker[w]);
     signals_default(); /* closing may wait for a resolver: a further TERM ends that at once, and all is safe */
+}
+
+static void shipper_reload(struct shipper *shipper)
+{
+    shipper->reload_wanted = false;
+    if (shipper->stopping)
+        log_line(LOG_WARN, "main", "stopping: the configuration is not read again", "");
+    else
+        reload_config(&shipper->config, &shipper->roster, shipper->deadletter);
 }
 
 static void signals_default(void)
@@ -262,7 +285,7 @@ static bool signals_take(struct shipper *shipper)
     struct signalfd_siginfo info;
     while (read(shipper->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP) {
-            log_line(LOG_WARN, "main", "the configuration is not re-read while running: restart the shipper", "");
+            shipper->reload_wanted = true;
             continue;
         }
         bool again = shipper->stopping;
@@ -287,8 +310,7 @@ static void shipper_close(struct shipper *shipper)
     deadletter_close(shipper->deadletter); /* likewise their jobs */
     for (uint32_t w = 0; w < shipper->workers_open; w++)
         worker_close(&shipper->worker[w]);
-    for (uint32_t s = 0; s < shipper->streams_open; s++)
-        stream_close(&shipper->stream[s]);
+    roster_close(&shipper->roster);
     free(shipper->worker);
     free(shipper->stream);
     if (shipper->signal_fd >= 0)

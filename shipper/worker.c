@@ -27,11 +27,8 @@ static void *worker_run(void *argument);
 static void worker_turn(struct worker *worker);
 static void worker_give_up(const struct worker *worker, int rc);
 static void worker_net_event(struct worker *worker, const struct net_event *event, int64_t now_ns);
-static void inbox_take(struct worker *worker, int64_t now_ns);
-static void message_take(struct worker *worker, const struct worker_message *message, int64_t now_ns);
 static bool worker_is_done(struct worker *worker, int64_t now_ns);
 static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more, int64_t now_ns);
-static void worker_wake(struct worker *worker);
 
 int worker_open(struct worker *worker, uint32_t index, struct worker_shared *shared, char *why, size_t why_len)
 {
@@ -44,26 +41,16 @@ int worker_open(struct worker *worker, uint32_t index, struct worker_shared *sha
         log_line(LOG_INFO, "net", net_kind_of(worker->net) == NET_URING ? "network by io_uring" : "network by epoll", "reason=\"%s\"", why);
     snprintf(why, why_len, "worker %u: out of memory or descriptors", index);
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    worker->stream = calloc(shared->stream_count, sizeof *worker->stream);
-    if (worker->wake_fd < 0 || !worker->stream || net_watch(worker->net, worker->wake_fd) < 0)
+    if (worker->wake_fd < 0 || net_watch(worker->net, worker->wake_fd) < 0)
         return -ENOMEM;
     if (fifo_pool_open(&worker->fifo_pool, FIFO_CHUNKS) != 0 || inflight_open(&worker->inflight) != 0)
         return -ENOMEM;
-    for (uint32_t s = 0; s < shared->stream_count; s++) {
-        struct worker_stream *ws = &worker->stream[s];
-        *ws = (struct worker_stream){.stream = &shared->stream[s],
-                                     .setup = setup_take(shared->stream[s].setup),
-                                     .index = s,
-                                     .counters = &shared->stream[s].words->worker[index]};
-        ws->link = calloc(RING_DOMAINS_MAX, sizeof *ws->link);
-        worker->stream_count = s + 1;
-        if (!ws->link || feed_open(&ws->feed, index, shared->worker_count, &worker->fifo_pool) != 0 ||
-            net_watch(worker->net, ws->stream->bell_fd) < 0 ||
-            pool_open(&ws->pool, ws->stream, ws->setup, worker->net, shared->resolver, worker->wake_fd, index, shared->worker_count) != 0)
+    for (uint32_t s = 0; s < CONFIG_STREAMS_MAX; s++) {
+        if (shared->stream[s].state != STREAM_OPEN)
+            continue;
+        struct worker_stream *ws = worker_stream_make(worker, &shared->stream[s]);
+        if (!ws || worker_stream_join(worker, ws) != 0)
             return -ENOMEM;
-        ws->feed.counters = ws->counters;
-        ws->feed.commit_to_read = &ws->stream->words->commit_to_read[index];
-        worker_stream_set_quota(ws, shared->worker_count);
     }
     worker->can_barrier = ring_bell_barrier() == 0;
     return 0;
@@ -71,15 +58,8 @@ int worker_open(struct worker *worker, uint32_t index, struct worker_shared *sha
 
 void worker_close(struct worker *worker)
 {
-    for (uint32_t s = 0; s < worker->stream_count; s++) {
-        pool_close(&worker->stream[s].pool);
-        feed_close(&worker->stream[s].feed);
-        for (uint32_t d = 0; worker->stream[s].link && d < RING_DOMAINS_MAX; d++)
-            worker_verdict_end(&worker->stream[s].link[d]);
-        free(worker->stream[s].link);
-        setup_give(worker->stream[s].setup);
-    }
-    free(worker->stream);
+    for (uint32_t s = 0; s < worker->stream_count; s++)
+        worker_stream_free(worker->stream[s]);
     for (uint32_t i = 0; i < WORKER_LETTERS_MAX; i++)
         deadletter_buf_free(&worker->letter[i].text);
     free(worker->letter_body);
@@ -88,7 +68,7 @@ void worker_close(struct worker *worker)
     net_close(worker->net);
     if (worker->wake_fd >= 0)
         close(worker->wake_fd);
-    free(worker->inbox);
+    worker_inbox_close(worker);
     pthread_mutex_destroy(&worker->inbox_lock);
 }
 
@@ -105,23 +85,7 @@ int worker_start(struct worker *worker)
     return rc;
 }
 
-void worker_post(struct worker *worker, struct worker_message message)
-{
-    pthread_mutex_lock(&worker->inbox_lock);
-    if (worker->inbox_count == worker->inbox_cap) {
-        uint32_t cap = worker->inbox_cap ? 2 * worker->inbox_cap : 64;
-        struct worker_message *inbox = realloc(worker->inbox, cap * sizeof *inbox);
-        if (!inbox)
-            abort(); /* a lost message would lose a ring: nothing sensible is left to do without memory */
-        worker->inbox = inbox;
-        worker->inbox_cap = cap;
-    }
-    worker->inbox[worker->inbox_count++] = message;
-    pthread_mutex_unlock(&worker->inbox_lock);
-    worker_wake(worker);
-}
-
-static void worker_wake(struct worker *worker)
+void worker_wake(struct worker *worker)
 {
     uint64_t one = 1;
     if (write(worker->wake_fd, &one, sizeof one) < 0) { /* full: it wakes anyhow */
@@ -161,15 +125,16 @@ static void worker_turn(struct worker *worker)
     worker->next_ns = now_ns + SLEEP_NS_MAX;
     if (worker->stopping && now_ns < worker->stop_deadline_ns)
         worker_timer(worker, worker->stop_deadline_ns);
-    inbox_take(worker, now_ns);
+    worker_inbox_take(worker, now_ns);
     done += worker_letters_take(worker, now_ns);
     for (uint32_t s = 0; s < worker->stream_count; s++) {
-        struct worker_stream *ws = &worker->stream[s];
+        struct worker_stream *ws = worker->stream[s];
         uint32_t met = worker_stream_turn(worker, ws, now_ns);
         done += met;
         more |= met >= FEED_WALK_BUDGET;
         lanes_seen |= ws->feed.lanes_seen;
     }
+    worker_streams_close(worker, now_ns);
     for (uint32_t k = 0; lanes_seen && k < worker->shared->worker_count; k++)
         if (k != worker->index && lanes_seen >> k & 1 && order_count_load(&worker->shared->worker[k].asleep))
             worker_wake(&worker->shared->worker[k]);
@@ -181,7 +146,7 @@ static void worker_turn(struct worker *worker)
         order_count_add(&worker->asleep, -1);
         order_count_add(&worker->shared->rest.awake_count, 1);
         for (uint32_t s = 0; s < worker->stream_count; s++)
-            feed_bell(&worker->stream[s].feed, 0);
+            feed_bell(&worker->stream[s]->feed, 0);
     }
     now_ns = clock_mono_ns();
     for (int i = 0; i < count; i++)
@@ -205,11 +170,11 @@ static void worker_net_event(struct worker *worker, const struct net_event *even
         if (read(worker->wake_fd, &count, sizeof count) < 0) { /* the other one rang */
         }
         for (uint32_t s = 0; s < worker->stream_count; s++)
-            ring_bell_drain(worker->stream[s].stream->bell_fd);
+            ring_bell_drain(worker->stream[s]->stream->bell_fd);
         return;
     }
     for (uint32_t s = 0; s < worker->stream_count; s++) {
-        struct worker_stream *ws = &worker->stream[s];
+        struct worker_stream *ws = worker->stream[s];
         struct uplink *up = pool_find(&ws->pool, event->handle);
         if (!up)
             continue;
@@ -217,74 +182,6 @@ static void worker_net_event(struct worker *worker, const struct net_event *even
         worker_uplink_events(worker, ws, up, now_ns); /* at once: a later event may end the connection */
         return;
     }
-}
-
-static void inbox_take(struct worker *worker, int64_t now_ns)
-{
-    struct worker_message batch[32];
-    uint32_t count;
-    do {
-        pthread_mutex_lock(&worker->inbox_lock);
-        count = worker->inbox_count < 32 ? worker->inbox_count : 32;
-        if (count) {
-            memcpy(batch, worker->inbox, count * sizeof *batch);
-            worker->inbox_count -= count;
-            memmove(worker->inbox, worker->inbox + count, worker->inbox_count * sizeof *batch);
-        }
-        pthread_mutex_unlock(&worker->inbox_lock);
-        for (uint32_t i = 0; i < count; i++)
-            message_take(worker, &batch[i], now_ns);
-        if (count)
-            worker->idle_passes = 0;
-    } while (count == 32);
-}
-
-static struct feed_ring *feed_ring_of(struct feed *feed, const struct shared_ring *shared, uint32_t *slot)
-{
-    for (*slot = 0; *slot < feed->ring_cap; ++*slot)
-        if (feed->ring[*slot].used && feed->ring[*slot].owner == shared)
-            return &feed->ring[*slot];
-    return NULL;
-}
-
-static void message_take(struct worker *worker, const struct worker_message *message, int64_t now_ns)
-{
-    struct feed *feed = message->ring ? &worker->stream[message->ring->stream->index].feed : NULL;
-    uint32_t slot = 0;
-    struct feed_ring *ring = feed ? feed_ring_of(feed, message->ring, &slot) : NULL;
-    switch (message->kind) {
-    case WORKER_RING_ADD:
-        if (feed_ring_add(feed, message->ring->ring, message->ring, message->partition_count, message->stop_pos) < 0)
-            worker_post(worker, *message); /* no memory: tried again in the next turn */
-        return;
-    case WORKER_RING_FREEZE:
-        if (ring) {
-            ring->stop_pos = ring->lane.walk_pos;
-            feed_ring_publish(feed, slot);
-        }
-        order_count_add(&message->ring->frozen, 1);
-        return;
-    case WORKER_RING_LIMIT:
-        if (ring) {
-            ring->partition_count = message->partition_count;
-            ring->stop_pos = message->stop_pos;
-        }
-        return;
-    case WORKER_RING_DROP:
-        if (ring)
-            feed_ring_leave(feed, slot);
-        return;
-    case WORKER_STOP:
-        worker->stopping = true;
-        worker->stop_deadline_ns = message->deadline_ns;
-        for (uint32_t s = 0; s < worker->stream_count; s++)
-            feed_stop(&worker->stream[s].feed);
-        return;
-    case WORKER_QUIT:
-        worker->quitting = true;
-        return;
-    }
-    (void)now_ns;
 }
 
 /* Drained (or out of time), then the connections are closed in order, then it is over. */
@@ -296,12 +193,12 @@ static bool worker_is_done(struct worker *worker, int64_t now_ns)
         return false;
     bool idle = true, late = now_ns >= worker->stop_deadline_ns;
     for (uint32_t s = 0; s < worker->stream_count; s++)
-        idle &= worker_stream_is_idle(&worker->stream[s]);
+        idle &= worker_stream_is_idle(worker->stream[s]);
     if (!idle && !late)
         return false;
     bool closed = true;
     for (uint32_t s = 0; s < worker->stream_count; s++)
-        closed &= pool_shut(&worker->stream[s].pool, now_ns);
+        closed &= pool_shut(&worker->stream[s]->pool, now_ns);
     return closed;
 }
 
@@ -319,16 +216,16 @@ static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more
     if (last) {
         uint32_t number = order_count_add(&worker->shared->rest.sleep_number, 1);
         for (uint32_t s = 0; s < worker->stream_count; s++)
-            feed_bell(&worker->stream[s].feed, number ? number : 1);
+            feed_bell(&worker->stream[s]->feed, number ? number : 1);
         if (ring_bell_barrier() != 0)
             worker->can_barrier = false;
     }
     for (uint32_t s = 0; s < worker->stream_count; s++)
-        unwalked |= feed_has_unwalked(&worker->stream[s].feed);
+        unwalked |= feed_has_unwalked(&worker->stream[s]->feed);
     if (unwalked)
         return 0; /* the flags are taken back behind net_wait, as after any sleep */
     for (uint32_t s = 0; s < worker->stream_count; s++)
-        order_none_add64(&worker->stream[s].counters->sleep_count, 1);
+        order_none_add64(&worker->stream[s]->counters->sleep_count, 1);
     if (!worker->can_barrier && timer_ns > SLEEP_NS_UNFENCED)
         return SLEEP_NS_UNFENCED;
     return timer_ns;

@@ -18,16 +18,24 @@
 #include "shipper/stream.h"
 
 enum worker_message_kind {
-    WORKER_RING_ADD,    /* partition_count, stop_pos */
-    WORKER_RING_FREEZE, /* stop walking where you are, then count yourself in ring->frozen */
-    WORKER_RING_LIMIT,  /* partition_count, stop_pos */
-    WORKER_RING_DROP,   /* leave it, then count yourself out of ring->users */
-    WORKER_STOP,        /* drain what is written now, until deadline_ns, then end */
-    WORKER_QUIT,        /* end at once: all is safe in the rings */
+    WORKER_RING_ADD,     /* partition_count, stop_pos */
+    WORKER_RING_FREEZE,  /* stop walking where you are, then count yourself in ring->frozen */
+    WORKER_RING_LIMIT,   /* partition_count, stop_pos */
+    WORKER_RING_DROP,    /* leave it, then count yourself out of ring->users */
+    WORKER_RING_RELEASE, /* send no more of it, settle what is in flight, then the same */
+    WORKER_STREAM_OPEN,  /* ws: made for this worker, it takes it over */
+    WORKER_STREAM_SETUP, /* stream, setup (of which it becomes a user), effect */
+    WORKER_STREAM_CLOSE, /* stream, whose rings are all gone: close its connections, then count yourself out of stream->users */
+    WORKER_STOP,         /* drain what is written now, until deadline_ns, then end */
+    WORKER_QUIT,         /* end at once: all is safe in the rings */
 };
 struct worker_message {
     enum worker_message_kind kind;
     struct shared_ring *ring;
+    uint32_t stream; /* index */
+    struct worker_stream *ws;
+    struct setup *setup;
+    enum config_effect effect;
     uint64_t stop_pos;
     uint32_t partition_count;
     int64_t deadline_ns;
@@ -90,6 +98,8 @@ struct worker_stream {
     int64_t answers_check_ns; /* when to look next for what is not answered */
     int64_t gauges_at_ns;
     uint32_t index;
+    int bell_handle;          /* of net; -1: not watched */
+    bool closing;             /* no ring is left, its connections are being closed */
     uint32_t turn_start;      /* which active domain is first: fairness */
     struct worker_link *link; /* RING_DOMAINS_MAX */
 };
@@ -97,9 +107,8 @@ struct worker_stream {
 /* What all workers of a shipper have in common. */
 struct worker_shared {
     uint32_t worker_count;
-    uint32_t stream_count;
     enum net_kind net;
-    struct stream *stream;
+    struct stream *stream; /* CONFIG_STREAMS_MAX slots */
     struct worker *worker; /* all, to wake each other */
     struct resolver *resolver;
     struct deadletter *deadletter;
@@ -126,7 +135,8 @@ struct worker {
     struct worker_letter letter[WORKER_LETTERS_MAX];
     uint8_t *letter_body;
     uint32_t letter_body_cap;
-    struct worker_stream *stream;
+    struct worker_stream *stream[CONFIG_STREAMS_MAX]; /* stream_count of them, in any order */
+    struct worker_stream *slot[CONFIG_STREAMS_MAX];   /* by the stream's index; NULL: it has none */
     uint32_t stream_count;
     uint32_t idle_passes;
     bool can_barrier;
@@ -142,6 +152,9 @@ int worker_open(struct worker *worker, uint32_t index, struct worker_shared *sha
 int worker_start(struct worker *worker);
 /* Queues a message and wakes the worker. Any thread. */
 void worker_post(struct worker *worker, struct worker_message message);
+/* A stream's part of this worker, from stream->setup; for worker_open, or for WORKER_STREAM_OPEN. NULL: no memory. Main thread. */
+struct worker_stream *worker_stream_make(struct worker *worker, struct stream *stream);
+void worker_stream_free(struct worker_stream *ws); /* NULL is fine */
 bool worker_has_ended(const struct worker *worker);
 void worker_join(struct worker *worker);
 void worker_close(struct worker *worker); /* after join, and after resolver and dead letters are closed */

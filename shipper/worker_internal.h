@@ -12,7 +12,21 @@ uint32_t worker_uplink_events(struct worker *worker, struct worker_stream *ws, s
 uint32_t worker_stream_send(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 /* This worker's share of throughput_units, as the setup has it. */
 void worker_stream_set_quota(struct worker_stream *ws, uint32_t worker_count);
+void worker_wake(struct worker *worker); /* any thread */
 bool worker_stream_is_idle(const struct worker_stream *ws);
+
+/* ---- worker_inbox.c ---- */
+void worker_inbox_take(struct worker *worker, int64_t now_ns);
+void worker_inbox_close(struct worker *worker); /* what was not read */
+
+/* ---- worker_setup.c ---- */
+/* The worker has it from now on. 0, or a negative errno: its doorbell cannot be watched. */
+int worker_stream_join(struct worker *worker, struct worker_stream *ws);
+/* Another setup is in force, of which the worker becomes the user. */
+void worker_stream_configure(struct worker *worker, struct worker_stream *ws, struct setup *setup, enum config_effect effect,
+                             int64_t now_ns);
+/* Streams to be closed whose last connection has ended leave. */
+void worker_streams_close(struct worker *worker, int64_t now_ns);
 
 /* A peer that lives but owes an answer this long will not give it. Counted from where all bytes have left us. */
 #define WORKER_ANSWER_WAIT_NS (120 * INT64_C(1000000000))

@@ -190,7 +190,7 @@ uint32_t worker_letters_take(struct worker *worker, int64_t now_ns)
 
 static void letter_done(struct worker *worker, struct worker_letter *letter, int64_t now_ns)
 {
-    struct worker_stream *ws = &worker->stream[letter->stream];
+    struct worker_stream *ws = worker->slot[letter->stream];
     const struct batch *batch = &letter->batch;
     struct worker_link *link = &ws->link[batch->domain];
     char quoted[700];

@@ -49,6 +49,8 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
 /* A connection is wanted for events, and once at the start: for the hub's partitions, and so that what is wrong shows at once. */
 static bool is_wanted(const struct worker *worker, const struct worker_stream *ws, int64_t now_ns)
 {
+    if (ws->closing)
+        return false;
     if (worker->stopping)
         return now_ns < worker->stop_deadline_ns && !worker_stream_is_idle(ws);
     return ws->feed.active_count > 0 || !ws->pool.health.was_ready;
@@ -58,7 +60,9 @@ void worker_stream_set_quota(struct worker_stream *ws, uint32_t worker_count)
 {
     uint32_t units = ws->setup->config.throughput_units;
     uint64_t events = (uint64_t)units * QUOTA_UNIT_BYTES / QUOTA_EVENT_BYTES / worker_count;
-    quota_init(&ws->quota, units, worker_count);
+    struct quota fresh;
+    quota_init(&fresh, units, worker_count);
+    quota_set_rate(&ws->quota, fresh.rate_bytes_per_second); /* what it owes it still owes */
     ws->feed.domain_count_max = units == 0 || events > UINT32_MAX ? UINT32_MAX
                                 : events > LIST_EVENTS_MIN        ? (uint32_t)events
                                                                   : LIST_EVENTS_MIN;
@@ -108,10 +112,8 @@ static void rings_leave(struct worker *worker, struct worker_stream *ws)
 {
     for (uint32_t slot = 0; slot < ws->feed.ring_cap; slot++) {
         struct feed_ring *ring = &ws->feed.ring[slot];
-        if (!ring->used || !ring->left_out)
-            continue;
         struct shared_ring *shared = ring->owner;
-        if (!ring->dropped || !feed_ring_gone(&ws->feed, slot))
+        if (!ring->used || !ring->dropped || !feed_ring_gone(&ws->feed, slot))
             continue;
         feed_ring_free(&ws->feed, slot);
         if (order_count_add(&shared->users, -1) == 0) {
