@@ -63,7 +63,7 @@ static void rig_open(struct rig *rig)
     char why[300];
     memset(rig, 0, sizeof *rig);
     struct config_stream config = config_of(silent_peer(rig));
-    cr_assert_eq(setup_make(&config, &rig->setup, why, sizeof why), 0, "%s", why);
+    cr_assert_eq(setup_make(&config, NULL, CONFIG_AT_USE, &rig->setup, why, sizeof why), 0, "%s", why);
     rig->stream.words = calloc(1, sizeof *rig->stream.words);
     rig->stream.setup = rig->setup;
     strcpy(rig->stream.name, "orders");
