@@ -46,7 +46,8 @@ RINGBUF_SRC := $(wildcard ringbuf/*.c)
 CLIENT_SRC := $(wildcard client/*.c)
 SHIPPER_SRC := $(filter-out shipper/main.c,$(wildcard shipper/*.c))
 HUB_SRC := $(filter-out tools/hub/main.c,$(wildcard tools/hub/*.c))
-CTL_SRC := $(filter-out tools/ctl/main.c,$(wildcard tools/ctl/*.c))
+TOOLS_SRC := $(wildcard tools/*.c)
+CTL_SRC := $(filter-out tools/ctl/main.c,$(wildcard tools/ctl/*.c)) $(TOOLS_SRC)
 TOOLS := $(filter-out hub,$(notdir $(patsubst %/main.c,%,$(wildcard tools/*/main.c))))
 TEST_SRC := $(wildcard tests/test_*.c)
 PLAIN_SRC := $(wildcard tests/stress_*.c tests/crash_*.c tests/fuzz_*.c)
@@ -124,7 +125,7 @@ $(BUILD)/ehring-bench: $(call objects,$(wildcard bench/*.c)) $(EHRING_A) $(RINGB
 	$(call say,LINK,$@)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) -lcjson -lm
 define tool_rule
-$(BUILD)/ehring-$(1): $(call objects,$(wildcard tools/$(1)/*.c)) $(if $(CLIENT_SRC),$(EHRING_A)) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A)) $(RINGBUF_A)
+$(BUILD)/ehring-$(1): $(call objects,$(wildcard tools/$(1)/*.c) $(TOOLS_SRC)) $(if $(CLIENT_SRC),$(EHRING_A)) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A)) $(RINGBUF_A)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) -o $$@ $$^ $$(ALL_LDFLAGS) $(DIRECT_LIBS) -lcjson -lm
 endef

@@ -23,6 +23,7 @@ static const char usage[] = "usage: ehring-bench ship [OPTION]...\n"
                             "  --transport KIND        tls or plain; default tls\n"
                             "  --partitions N          of the hub; default 4\n"
                             "  --linger-ms N           the shipper's linger_ms; default 5\n"
+                            "  --connections N         the shipper's max_size; default 10\n"
                             "  --token-seconds N       life of the shipper's tokens, renewed after three quarters; default 3600\n"
                             "  --delay-ms N            the hub answers so much later: a simulated round trip; default 0\n"
                             "  --warmup N              seconds before the load is measured; default 1\n"
@@ -88,6 +89,7 @@ static int read_options(int argc, char *argv[], struct ship_options *o)
         {.name = "transport", .kind = TRANSPORT},
         {.name = "partitions", .to32 = &o->rig.partitions, .min = 1, .max = 1024},
         {.name = "linger-ms", .to32 = &o->rig.linger_ms, .max = 60000},
+        {.name = "connections", .to32 = &o->rig.connections, .min = 1, .max = 256},
         {.name = "token-seconds", .to32 = &o->rig.token_seconds, .min = 5, .max = 604800},
         {.name = "delay-ms", .to32 = &o->rig.delay_ms, .max = 10000},
         {.name = "warmup", .to32 = &o->warmup_seconds, .max = 3600},
@@ -105,7 +107,8 @@ static int read_options(int argc, char *argv[], struct ship_options *o)
     int option, err = 0;
 
     *o = (struct ship_options){
-        .rig = {.workers = 1, .net = "auto", .transport = RIG_TLS, .partitions = 4, .linger_ms = 5, .token_seconds = 3600},
+        .rig =
+            {.workers = 1, .net = "auto", .transport = RIG_TLS, .partitions = 4, .linger_ms = 5, .token_seconds = 3600, .connections = 10},
         .load = {.stream = RIG_STREAM, .event_len = 256, .producer_count = 1, .ring_bytes = UINT64_C(8) << 20},
         .warmup_seconds = 1,
         .seconds = 5,

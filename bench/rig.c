@@ -130,11 +130,12 @@ static int write_config(const struct rig_options *options, const struct rig *rig
 
     if (!file)
         return -errno;
-    len = fprintf(file,
-                  "[shipper]\nrings = %s\nworkers = %u\nnet = %s\nlog_level = info\n\n"
-                  "[stream %s]\nhub = %s\nconnection_string = ${file:%s/connection-string%s}\nlinger_ms = %u\ntoken_seconds = %u\n",
-                  rig->rings_dir, options->workers, options->net, RIG_STREAM, RIG_STREAM, rig->state_dir,
-                  options->transport == RIG_PLAIN ? "-plain" : "", options->linger_ms, options->token_seconds);
+    len = fprintf(
+        file,
+        "[shipper]\nrings = %s\nworkers = %u\nnet = %s\nlog_level = info\n\n"
+        "[stream %s]\nhub = %s\nconnection_string = ${file:%s/connection-string%s}\nlinger_ms = %u\ntoken_seconds = %u\nmax_size = %u\n",
+        rig->rings_dir, options->workers, options->net, RIG_STREAM, RIG_STREAM, rig->state_dir,
+        options->transport == RIG_PLAIN ? "-plain" : "", options->linger_ms, options->token_seconds, options->connections);
     if (len > 0 && options->transport == RIG_TLS)
         len = fprintf(file, "ca_file = %s/ca.pem\n", rig->state_dir);
     return fclose(file) || len < 0 ? -EIO : 0;

@@ -19,6 +19,7 @@ struct rig_options {
     uint32_t partitions;
     uint32_t linger_ms;
     uint32_t token_seconds; /* life of the shipper's tokens */
+    uint32_t connections;   /* the shipper's max_size */
     uint32_t delay_ms;      /* the hub answers so much later */
 };
 

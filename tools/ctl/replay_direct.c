@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "shipper/ehring_direct.h"
+#include "tools/connection_string.h"
 
-enum { CONNECTION_STRING_BYTES = 8192, TRIES_MAX = 4, BUSY_TRIES_MAX = 30, BUSY_SECONDS = 4 };
+enum { TRIES_MAX = 4, BUSY_TRIES_MAX = 30, BUSY_SECONDS = 4 };
 
-static int read_connection_string(const struct replay_options *options, char text[CONNECTION_STRING_BYTES]);
 static int fill(const struct ehring_event *event, struct ehring_direct_event *to, struct ehring_direct_property *property, char *why,
                 size_t cap);
 static int fill_property(const struct ehring_property *from, struct ehring_direct_property *to);
@@ -28,7 +28,7 @@ int replay_direct_open(struct replay_direct *out, const struct replay_options *o
     char text[CONNECTION_STRING_BYTES], error[EHRING_DIRECT_ERROR_BYTES] = "";
 
     *out = (struct replay_direct){.stop = stop, .timeout_ms = (int)options->timeout_ms};
-    if (read_connection_string(options, text) != 0)
+    if (connection_string_read("ehring-ctl", options->connection_string_file, text) != 0)
         return -1;
     int err = ehring_direct_open(text, &open, &out->direct, error, sizeof(error));
     explicit_bzero(text, sizeof(text));
@@ -68,38 +68,6 @@ int replay_direct_send(struct replay_direct *out, const struct ehring_event *eve
             return verdict;
         wait_for(wait_seconds);
     }
-}
-
-static int read_connection_string(const struct replay_options *options, char text[CONNECTION_STRING_BYTES])
-{
-    const char *path = options->connection_string_file, *given = path ? NULL : getenv("EHRING_CONNECTION_STRING");
-    ssize_t len;
-
-    if (!path && !given) {
-        fputs("ehring-ctl: no connection string: set EHRING_CONNECTION_STRING or name a --connection-string-file\n", stderr);
-        return -EINVAL;
-    }
-    if (path) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        len = fd < 0 ? -1 : read(fd, text, CONNECTION_STRING_BYTES);
-        if (len < 0)
-            fprintf(stderr, "ehring-ctl: %s: %s\n", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        if (len < 0)
-            return -EINVAL;
-    } else {
-        len = (ssize_t)strnlen(given, CONNECTION_STRING_BYTES);
-        memcpy(text, given, (size_t)len);
-    }
-    while (len > 0 && strchr(" \t\r\n", text[len - 1]))
-        len--;
-    if (len == 0 || len == CONNECTION_STRING_BYTES) {
-        fprintf(stderr, "ehring-ctl: the connection string is %s\n", len == 0 ? "empty" : "longer than any");
-        return -EINVAL;
-    }
-    text[len] = '\0';
-    return 0;
 }
 
 static int fill(const struct ehring_event *event, struct ehring_direct_event *to, struct ehring_direct_property *property, char *why,

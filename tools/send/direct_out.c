@@ -15,10 +15,10 @@
 #include "pace.h"
 #include "progress.h"
 #include "shipper/ehring_direct.h"
+#include "tools/connection_string.h"
 #include "window.h"
 
 enum {
-    CONNECTION_STRING_BYTES = 8192,
     EVENT_ROOM = 256,    /* more than AMQP puts around an event, without its key and texts */
     ENVELOPE_ROOM = 512, /* the same for a batch */
 };
@@ -35,7 +35,6 @@ struct direct_out {
 };
 
 static int connect_hub(struct direct_out *out);
-static int read_connection_string(const struct send_options *options, char text[CONNECTION_STRING_BYTES]);
 static int send_all(struct direct_out *out, const volatile sig_atomic_t *stop);
 static int take(struct direct_out *out, const struct input_event *in);
 static int send_window(struct direct_out *out);
@@ -73,7 +72,7 @@ static int connect_hub(struct direct_out *out)
     struct ehring_direct_options options = {
         .hub = out->options->hub, .ca_file = out->options->ca_file, .connect_timeout_ms = out->options->timeout_ms};
     char text[CONNECTION_STRING_BYTES], error[EHRING_DIRECT_ERROR_BYTES] = "";
-    int err = read_connection_string(out->options, text);
+    int err = connection_string_read("ehring-send", out->options->connection_string_file, text);
 
     if (err)
         return 2;
@@ -83,39 +82,6 @@ static int connect_hub(struct direct_out *out)
         return 0;
     fprintf(stderr, "ehring-send: %s\n", error[0] ? error : strerror(-err));
     return 1;
-}
-
-static int read_connection_string(const struct send_options *options, char text[CONNECTION_STRING_BYTES])
-{
-    const char *path = options->connection_string_file, *given = path ? NULL : getenv("EHRING_CONNECTION_STRING");
-    ssize_t len = -1;
-
-    if (!path && !given) {
-        fputs("ehring-send: no connection string: set EHRING_CONNECTION_STRING or name a --connection-string-file\n", stderr);
-        return -EINVAL;
-    }
-    if (path) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd >= 0)
-            len = read(fd, text, CONNECTION_STRING_BYTES);
-        if (len < 0)
-            fprintf(stderr, "ehring-send: %s: %s\n", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        if (len < 0)
-            return -EINVAL;
-    } else {
-        len = (ssize_t)strnlen(given, CONNECTION_STRING_BYTES);
-        memcpy(text, given, (size_t)len);
-    }
-    while (len > 0 && strchr(" \t\r\n", text[len - 1]))
-        len--;
-    if (len == 0 || len == CONNECTION_STRING_BYTES) {
-        fprintf(stderr, "ehring-send: the connection string is %s\n", len == 0 ? "empty" : "longer than any");
-        return -EINVAL;
-    }
-    text[len] = '\0';
-    return 0;
 }
 
 /* Collects what can be had without waiting, up to what one batch takes, and sends it. 0 or 1. */
