@@ -42,6 +42,8 @@ void uplink_fail(struct uplink *up, const char *what, const char *detail, int64_
 
 void uplink_restart(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns)
 {
+    if (up->state == UPLINK_IDLE) /* given up for another reason a moment ago */
+        return;
     up->health->token_renewed |= outcome->action == OUTCOME_RENEW_TOKEN && !up->next_setup;
     uplink_fail_as(up, outcome, what, detail, now_ns);
 }

@@ -81,6 +81,30 @@ drained orders
 "$build/ehring-hub" --dump "$dir/store" | grep -c '\\"behind\\"' | grep -qx 50 || fail "what was behind the held event has not arrived"
 audited "released"
 
+# ---- a full disk, where one can be mounted: the same, until there is room again ----
+full_disk() {
+    mkdir "$dir/disk" && mount -t tmpfs -o size=256k tmpfs "$dir/disk" 2>/dev/null || return 0
+    ship_stop
+    export EHRING_DEAD_LETTERS=$dir/disk/dead
+    mkdir "$EHRING_DEAD_LETTERS"
+    cat /dev/zero >"$dir/disk/filler" 2>/dev/null
+    poison_conf
+    hub_fault 'reject body=full condition=amqp:decode-error'
+    ship_start
+    { events full 1 1; events after 50 1; } | send orders
+    says 'level=error area=deadletter msg="dead letters cannot be written: their partition waits".*No space left on device'
+    audited "full disk"
+    rm "$dir/disk/filler"
+    drained orders
+    [ "$(letters body)" = '{"k":"k0","p":"full","i":1}' ] || fail "full disk: $(letters body)"
+    "$build/ehring-hub" --dump "$dir/store" | grep -c '\\"after\\"' | grep -qx 50 || fail "what was behind the held event has not arrived"
+    audited "room again"
+    ship_stop
+    umount "$dir/disk"
+    ship_start
+}
+full_disk
+
 # ---- too old: an outage's events, only where max_age_seconds says so ----
 ship_stop
 hub_fault clear

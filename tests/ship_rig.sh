@@ -29,6 +29,7 @@ rig_end() {
     fi
     secrets_are_kept
     [ $failed -eq 0 ] || tail -n 25 "$log"
+    umount "$dir/disk" 2>/dev/null # a test's own
     [ -n "${KEEP:-}" ] || rm -rf "$dir"
     [ $failed -eq 0 ] || status=1
     exit "$status"
