@@ -6,8 +6,13 @@
 
 orders() { stream_conf orders orders; printf '%s\n' "$@"; }
 clicks() { stream_conf clicks clicks; printf '%s\n' "$@"; }
-hup() { # what the shipper says when it is done; the log behind it begins anew
-    : >"$log"
+mark=0                   # what the log had before the last HUP
+said() { tail -c +$((mark + 1)) "$log" | grep -E -- "$1" >/dev/null; }
+says() { # pattern [seconds]: the log says it behind the mark
+    within "${2:-20}" said "$1" || fail "the log does not say: $1"
+}
+hup() { # what the shipper says when it is done
+    mark=$(wc -c <"$log")
     kill -HUP "$shipper"
     says "$1"
 }
@@ -88,6 +93,7 @@ first=$shipper first_log=$log
 no_rings clicks && fail "the ring of the stream that was let go is gone"
 ship_conf 'workers = 3' <<<"$(clicks)"
 ship_start
+mark=0
 says 'connection is ready.*stream=clicks'
 second=$shipper
 ship_conf 'workers = 2' <<<"$(clicks; orders)"
@@ -146,6 +152,7 @@ drained orders
 arrived "another hub" at_least "${sent[@]}"
 
 # fifty in a row, each with another difference
+suspected=$(counter orders maybe_duplicate_events) # under fewer partitions the way back has sent some again
 load orders f
 load clicks g
 arrives f
@@ -168,7 +175,7 @@ load_end f g
 drained orders 60
 drained clicks 60
 arrived "a storm" at_least "${sent[@]}"
-[ "$(counter orders maybe_duplicate_events)" -eq 0 ] || fail "duplicates are suspected without a reason"
+[ "$(counter orders maybe_duplicate_events)" -eq "$suspected" ] || fail "duplicates are suspected without a reason"
 
 # the key is another one, at the hub too; the credentials' file was changed, and only that it did is said
 hub_stop
@@ -193,6 +200,7 @@ kill -CONT "$hub"
 ship_ended 0
 ship_conf 'workers = 1' <<<"$(orders; clicks)"
 ship_start
+mark=0
 drained orders
 ship_stop
 arrived "a HUP while it stops" at_least "${sent[@]}"
