@@ -17,8 +17,8 @@
 
 static bool uplink_takes(const struct uplink *up);
 static bool uplink_is_saturated(const struct uplink *up, int64_t now_ns);
-static uint32_t pool_missing(const struct pool *pool, bool wanted, int64_t now_ns);
-static bool pool_begin_one(struct pool *pool, int64_t now_ns, int64_t *next_ns);
+static uint32_t pool_missing(const struct pool *pool, bool wanted, int64_t now_ns, const char **why);
+static bool pool_begin_one(struct pool *pool, const char *why, int64_t now_ns, int64_t *next_ns);
 static void pool_expire(struct pool *pool, bool wanted, int64_t now_ns, int64_t *next_ns);
 static void uplink_expire(struct pool *pool, struct uplink *up, bool is_old, int64_t now_ns, int64_t *next_ns);
 static void uplink_drain(struct uplink *up, const char *why, int64_t now_ns);
@@ -101,16 +101,17 @@ int64_t pool_step(struct pool *pool, bool wanted, int64_t now_ns)
             next_ns = at_ns;
     }
     pool_expire(pool, wanted, now_ns, &next_ns);
-    for (uint32_t missing = pool_missing(pool, wanted, now_ns); missing > 0; missing--)
-        if (!pool_begin_one(pool, now_ns, &next_ns))
+    const char *why = "";
+    for (uint32_t missing = pool_missing(pool, wanted, now_ns, &why); missing > 0; missing--)
+        if (!pool_begin_one(pool, why, now_ns, &next_ns))
             break;
     pool->short_links = 0;
     gauges_store(pool);
     return next_ns;
 }
 
-/* How many connections to begin now, on top of those that are under way. */
-static uint32_t pool_missing(const struct pool *pool, bool wanted, int64_t now_ns)
+/* How many connections to begin now, on top of those that are under way, and why. */
+static uint32_t pool_missing(const struct pool *pool, bool wanted, int64_t now_ns, const char **why)
 {
     uint32_t usable = 0, under_way = 0, saturated = 0;
     if (!wanted)
@@ -123,13 +124,14 @@ static uint32_t pool_missing(const struct pool *pool, bool wanted, int64_t now_n
         saturated += is_usable && up->link_count >= MOVE_LINKS_MIN && uplink_is_saturated(up, now_ns);
     }
     uint32_t limit = pool->setup->config.client_limit, want = (pool->short_links + limit - 1) / limit;
+    *why = usable == 0 ? "none is ready" : want > 0 ? "no link is free" : "output stands on all";
     if (want == 0 && (usable == 0 || saturated == usable))
         want = 1;
     return want > under_way ? want - under_way : 0;
 }
 
 /* false: not now; *next_ns says when to ask again. */
-static bool pool_begin_one(struct pool *pool, int64_t now_ns, int64_t *next_ns)
+static bool pool_begin_one(struct pool *pool, const char *why, int64_t now_ns, int64_t *next_ns)
 {
     if (now_ns < pool->health.retry_at_ns) {
         if (pool->health.retry_at_ns < *next_ns)
@@ -141,8 +143,8 @@ static bool pool_begin_one(struct pool *pool, int64_t now_ns, int64_t *next_ns)
         if (up->state != UPLINK_IDLE || up->lost)
             continue;
         if (uplink_begin(up, now_ns)) {
-            log_line(LOG_DEBUG, "pool", "connection begun", "stream=%s worker=%u slot=%u short_links=%u", pool->setup->config.name,
-                     up->worker, i, pool->short_links);
+            log_line(LOG_DEBUG, "pool", "connection begun", "stream=%s worker=%u slot=%u why=\"%s\" short_links=%u",
+                     pool->setup->config.name, up->worker, i, why, pool->short_links);
             return true;
         }
         if (now_ns + PERMIT_WAIT_NS < *next_ns)
