@@ -4,7 +4,6 @@
 # shellcheck source=tests/ship_rig.sh
 . "$(dirname "$0")/ship_rig.sh"
 
-port() { sed -n 's/^amqps=//p' "$dir/ports"; }
 waits() { # the events are still in the ring
     ship_lives
     no_rings orders && fail "the ring is gone"
@@ -122,7 +121,7 @@ hub_stop
 given <"$connection"
 producer=later
 begin "${good[@]}"
-says 'msg="no connection: check host, port and firewall" .*port='"$(port)"' .*reason="?Connection refused'
+says 'msg="no connection: check host, port and firewall" .*port='"$(port amqps)"' .*reason="?Connection refused'
 waits
 hub_start --hub orders:4
 drained orders
