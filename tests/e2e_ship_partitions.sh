@@ -27,7 +27,7 @@ hub_start --hub orders:2
 ship "workers = 2"
 senders=()
 for p in a b c d; do
-    events $p 12000 40 | send orders --rate 2500 --name $p &
+    events $p 12000 40 | send orders --rate 800 --name $p & # a quarter of a minute: beyond both restarts of the hub, however slow
     senders+=($!)
 done
 within 10 known 2 || fail "2 partitions are not known"
