@@ -69,6 +69,7 @@ struct worker_link { /* a domain's: to its partition, or, of a class, to the hub
     int64_t hold_until_ns;
     int64_t attach_until_ns; /* OPENING: when an answer must have come */
     int64_t used_ns;         /* when a batch was last begun on it */
+    int64_t ready_ns;        /* when it was attached */
     int64_t age_check_ns;    /* max_age_seconds: when to look again */
     uint64_t message_bytes_max;
     struct worker_verdict *verdict; /* NULL: nothing was refused since the last accept */

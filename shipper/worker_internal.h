@@ -63,11 +63,11 @@ uint32_t worker_letters_take(struct worker *worker, int64_t now_ns);
 /* Whether the domain's link can take a batch; opens it where there is none, moves it where its connection should be left. */
 bool worker_link_is_ready(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 /* Where more domains want a link than may have one, one that is not in use gives its own up. */
-void worker_links_make_room(struct worker_stream *ws);
+void worker_links_make_room(struct worker_stream *ws, int64_t now_ns);
 /* Detaches it in order; nothing of it is in flight. */
 void worker_link_close(struct worker_stream *ws, uint32_t domain);
 int worker_link_find(const struct worker_stream *ws, const struct uplink *up, int id); /* domain or -1 */
-void worker_link_attached(struct worker_stream *ws, const struct uplink *up, const struct conn_event *event);
+void worker_link_attached(struct worker_stream *ws, const struct uplink *up, const struct conn_event *event, int64_t now_ns);
 void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct uplink *up, const struct conn_event *event, int64_t now_ns);
 void worker_links_lost(struct worker *worker, struct worker_stream *ws, const struct uplink *up, int64_t now_ns);
 

@@ -11,10 +11,12 @@
 #include "shipper/worker_internal.h"
 
 #define LINK_BYTES_UNTOLD (UINT64_C(1) << 20) /* a peer that names no limit */
+#define TURN_NS_MAX CLOCK_NS_PER_SECOND       /* a link without credit, or that waits for its pace, has had its turn */
 #define LINK_BYTES_MAX (UINT64_C(64) << 20)   /* a peer that takes anything: buffers are not made as large as it says */
 
 static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
-static void link_evict_one(struct worker_stream *ws);
+static void link_evict_one(struct worker_stream *ws, int64_t now_ns);
+static bool link_may_go(const struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 static void link_let_go(struct worker_link *link);
 static int64_t link_wait_ns(const struct worker_stream *ws, const struct worker_link *link, const struct outcome *outcome);
 static void ended_log(const struct worker *worker, const struct worker_stream *ws, uint32_t domain, const struct conn_event *event,
@@ -74,7 +76,7 @@ static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t 
     return true;
 }
 
-void worker_links_make_room(struct worker_stream *ws)
+void worker_links_make_room(struct worker_stream *ws, int64_t now_ns)
 {
     if (!pool_is_exhausted(&ws->pool))
         return;
@@ -83,21 +85,30 @@ void worker_links_make_room(struct worker_stream *ws)
         log_line(LOG_WARN, "pool", "fewer links than partitions in use: they take turns; raise client_limit or max_size",
                  "stream=%s client_limit=%u connections=%u", ws->setup->config.name, ws->setup->config.client_limit, ws->pool.size);
     }
-    link_evict_one(ws);
+    link_evict_one(ws, now_ns);
 }
 
 /* The link that was used longest ago and has nothing in flight makes room for a domain without one. */
-static void link_evict_one(struct worker_stream *ws)
+static void link_evict_one(struct worker_stream *ws, int64_t now_ns)
 {
     uint32_t oldest = RING_DOMAINS_MAX;
     for (uint32_t d = 0; d < RING_DOMAINS_MAX; d++) {
-        const struct worker_link *link = &ws->link[d];
-        if (link->state == WORKER_LINK_READY && !ws->feed.domain[d].inflight &&
-            (oldest == RING_DOMAINS_MAX || link->used_ns < ws->link[oldest].used_ns))
+        if (link_may_go(ws, d, now_ns) && (oldest == RING_DOMAINS_MAX || ws->link[d].used_ns < ws->link[oldest].used_ns))
             oldest = d;
     }
     if (oldest < RING_DOMAINS_MAX)
         worker_link_close(ws, oldest);
+}
+
+/* One that was attached for events that wait has its turn first, or links would be attached for ever and nothing be sent. */
+static bool link_may_go(const struct worker_stream *ws, uint32_t domain, int64_t now_ns)
+{
+    const struct worker_link *link = &ws->link[domain];
+    const struct feed_domain *d = &ws->feed.domain[domain];
+    if (link->state != WORKER_LINK_READY || d->inflight)
+        return false;
+    bool has_had_turn = link->used_ns >= link->ready_ns || now_ns - link->ready_ns >= TURN_NS_MAX;
+    return has_had_turn || d->fifo.count == 0 || now_ns < d->hold_until_ns;
 }
 
 void worker_link_close(struct worker_stream *ws, uint32_t domain)
@@ -128,7 +139,7 @@ int worker_link_find(const struct worker_stream *ws, const struct uplink *up, in
     return -1;
 }
 
-void worker_link_attached(struct worker_stream *ws, const struct uplink *up, const struct conn_event *event)
+void worker_link_attached(struct worker_stream *ws, const struct uplink *up, const struct conn_event *event, int64_t now_ns)
 {
     int domain = worker_link_find(ws, up, event->link);
     if (domain < 0)
@@ -136,6 +147,7 @@ void worker_link_attached(struct worker_stream *ws, const struct uplink *up, con
     struct worker_link *link = &ws->link[domain];
     uint64_t bytes = event->message_bytes_max ? event->message_bytes_max : LINK_BYTES_UNTOLD;
     link->state = WORKER_LINK_READY;
+    link->ready_ns = now_ns;
     link->no_partition = false;
     link->message_bytes_max = bytes < LINK_BYTES_MAX ? bytes : LINK_BYTES_MAX;
     order_none_add64(&ws->counters->link_attach_count, 1);

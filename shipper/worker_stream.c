@@ -32,7 +32,7 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
             feed_refill(&ws->feed, ws->feed.active[d], now_ns);
     }
     gauges_store(ws, now_ns);
-    worker_links_make_room(ws);
+    worker_links_make_room(ws, now_ns);
     worker_timer(worker, pool_step(&ws->pool, is_wanted(worker, ws, now_ns), now_ns));
     for (int round = 0; round < SEND_ROUNDS_MAX; round++) { /* a send frees its buffer while it is pumped: the next one may begin */
         uint32_t done = worker_stream_send(worker, ws, now_ns);
@@ -137,7 +137,7 @@ static void event_take(struct worker *worker, struct worker_stream *ws, struct u
 {
     switch (event->kind) {
     case CONN_LINK_READY:
-        worker_link_attached(ws, up, event);
+        worker_link_attached(ws, up, event, now_ns);
         return;
     case CONN_LINK_ENDED:
         worker_link_ended(worker, ws, up, event, now_ns);

@@ -43,6 +43,14 @@ connections_are 2 || fail "$(connections) connections, max_size is 2"
 says 'msg="fewer links than partitions in use: they take turns; raise client_limit or max_size" stream=orders client_limit=3 connections=2'
 ship_stop
 
+# ---- one link for all: it goes round, each partition sends before it gives it up ----
+pool_start 'max_size = 1' 'client_limit = 1' 'linger_ms = 0'
+attached=$(counter orders link_attach_count)
+load single 200 21
+attached=$(($(counter orders link_attach_count) - attached))
+[ $attached -le 400 ] || fail "$attached links were attached for 200 events"
+ship_stop
+
 # ---- life span [7, 8, 9]: replaced every second under load; nothing is sent twice, since nothing is closed under a batch ----
 before=$(counter orders maybe_duplicate_events)
 hub_fault 'late-dispositions delay=50ms'
