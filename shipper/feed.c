@@ -22,6 +22,7 @@ static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const
 enum refill { REFILL_FULL, REFILL_SHARE, REFILL_DONE };
 static void suspect_refill(struct feed *feed, uint32_t domain, int64_t now_ns);
 static enum refill ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, uint64_t end_pos, int64_t now_ns);
+static void suspects_forget(struct feed_suspect *suspect, uint32_t slot);
 static void behind_turn(struct feed *feed, uint32_t domain);
 static void behind_pop(struct feed *feed, uint32_t domain);
 static void place_clear(struct feed *feed, uint32_t slot, uint32_t domain);
@@ -128,11 +129,17 @@ static void behind_forget(struct feed *feed, uint32_t slot)
             }
         }
         domain->behind_tail = kept_tail;
-        for (uint32_t c = 0; domain->suspect && c < domain->suspect->cover_count; c++)
-            if (domain->suspect->cover[c].slot == slot)
-                domain->suspect->cover[c].slot = FEED_SLOT_NONE;
         feed_deactivate_if_empty(feed, d);
     }
+    for (uint32_t d = 0; d < feed->ring[slot].place_count; d++) /* suspects may be all that a domain has: it is not active then */
+        suspects_forget(feed->domain[d].suspect, slot);
+}
+
+static void suspects_forget(struct feed_suspect *suspect, uint32_t slot)
+{
+    for (uint32_t c = 0; suspect && c < suspect->cover_count; c++)
+        if (suspect->cover[c].slot == slot)
+            suspect->cover[c].slot = FEED_SLOT_NONE;
 }
 
 void feed_ring_release(struct feed *feed, uint32_t slot)
@@ -407,7 +414,7 @@ static void suspect_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
     struct feed_domain *d = &feed->domain[domain];
     for (uint32_t c = 0; c < d->suspect->cover_count; c++) {
         const struct feed_cover *cover = &d->suspect->cover[c];
-        if (cover->slot == FEED_SLOT_NONE || feed->ring[cover->slot].left_out)
+        if (cover->slot == FEED_SLOT_NONE || feed->ring[cover->slot].left_out || feed->ring[cover->slot].released)
             continue;
         struct feed_place *place = &feed->ring[cover->slot].place[domain];
         while (place->behind_pos < cover->end_pos) { /* FEED_POS_NONE is above */
@@ -417,7 +424,7 @@ static void suspect_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
                 break;
         }
     }
-    if (d->fifo.count == 0 && !d->inflight) /* their rings are left out */
+    if (d->fifo.count == 0 && !d->inflight) /* their rings are left out or let go */
         feed_suspect_end(feed, domain);
 }
 

@@ -530,6 +530,61 @@ Test(feed, finds_a_bad_event_in_twice_the_logarithm_of_sends_and_keeps_order)
     }
 }
 
+/* A refused batch of a ring that was left out meanwhile, with nothing else in the domain; its slot goes to the next ring. */
+Test(feed, does_not_walk_the_next_ring_in_a_slot_by_the_suspects_of_the_last_one)
+{
+    static struct rig rig;
+    static struct batch batch;
+    rig_open(&rig, 1 << 16);
+    for (uint32_t i = 0; i < 10; i++)
+        put(&rig, 1, i, 40);
+    feed_walk(&rig.feed, 1, 1);
+    send_one(&rig, domain_of(1), &batch);
+    ring_quarantine(rig.ring, RING_QUARANTINE_BAD_HEAD, 0);
+    feed_walk(&rig.feed, 1, 1);
+    cr_assert_eq(feed_suspect_set(&rig.feed, domain_of(1), batch.cover, batch.cover_count, batch.event_count), 0);
+    feed_fail(&rig.feed, domain_of(1), batch.cover, batch.cover_count, FEED_NOT_DELIVERED);
+    feed_ring_leave(&rig.feed, (uint32_t)rig.slot);
+    cr_assert(feed_ring_gone(&rig.feed, (uint32_t)rig.slot));
+    feed_ring_free(&rig.feed, (uint32_t)rig.slot);
+    struct second second = second_open(&rig);
+    cr_assert_eq(second.slot, rig.slot);
+    second_put(&second, 1);
+    feed_walk(&rig.feed, 1, 1);
+    feed_refill(&rig.feed, domain_of(1), 1);
+    cr_assert_eq(ring_quarantined(second.ring), RING_QUARANTINE_NONE, "%s", ring_quarantine_text(ring_quarantined(second.ring)));
+    send_one(&rig, domain_of(1), &batch);
+    cr_assert_eq(batch.event_count, 1);
+    second_close(&second);
+    rig_close(&rig);
+}
+
+/* Two partitions of it in flight; one batch is refused while the other one still keeps the ring here. */
+Test(feed, sends_no_suspects_of_a_ring_that_is_let_go)
+{
+    static struct rig rig;
+    static struct batch refused, other;
+    rig_open(&rig, 1 << 16);
+    for (uint32_t i = 0; i < 4; i++) {
+        put(&rig, 1, i, 40);
+        put(&rig, 2, i, 40);
+    }
+    feed_walk(&rig.feed, 1, 1);
+    send_one(&rig, domain_of(1), &refused);
+    send_one(&rig, domain_of(2), &other);
+    feed_ring_release(&rig.feed, (uint32_t)rig.slot);
+    cr_assert_eq(feed_suspect_set(&rig.feed, domain_of(1), refused.cover, refused.cover_count, refused.event_count), 0);
+    feed_fail(&rig.feed, domain_of(1), refused.cover, refused.cover_count, FEED_NOT_DELIVERED);
+    struct second second = second_open(&rig);
+    second_put(&second, 9);
+    feed_walk(&rig.feed, 1, 1);
+    feed_refill(&rig.feed, domain_of(1), 1);
+    send_one(&rig, domain_of(1), &other);
+    cr_assert_eq(other.event_count, 1, "%u events", other.event_count);
+    second_close(&second);
+    rig_close(&rig);
+}
+
 Test(feed, gives_rings_that_are_behind_equal_shares)
 {
     static struct rig rig;
