@@ -29,12 +29,14 @@ bool worker_letter_is_due(struct worker *worker, struct worker_stream *ws, uint3
     const struct config_stream *config = &ws->setup->config;
     const struct feed_domain *d = &ws->feed.domain[domain];
     struct worker_link *link = &ws->link[domain];
-    uint32_t partition = ring_domain_partition(domain);
+    uint32_t partition = ring_domain_partition(domain), count = order_none_load32(&ws->stream->partition_count);
+    if (link->verdict && link->verdict->condemned && feed_suspect_count(&ws->feed, domain) == 0)
+        worker_verdict_end(link); /* the ring of what was condemned is gone: what comes next is another event */
     if (link->verdict && link->verdict->condemned) {
         *reason = link->verdict->reason;
         return true;
     }
-    if (link->no_partition && partition != RING_PARTITION_NONE && partition >= order_none_load32(&ws->stream->partition_count)) {
+    if (link->no_partition && partition != RING_PARTITION_NONE && count && partition >= count) {
         *reason = DEADLETTER_NO_PARTITION;
         return true;
     }

@@ -105,6 +105,22 @@ full_disk() {
 }
 full_disk
 
+# ---- the ring of a condemned event is cut before its letter is written: its partition goes on with the others' events ----
+ship_stop
+export EHRING_DEAD_LETTERS=$dir/blocked/again
+rm -rf "$dir/blocked"
+: >"$dir/blocked"
+poison_conf
+hub_fault 'reject body=cut condition=amqp:decode-error'
+ship_start
+events cut 1 1 | send orders
+says 'msg="dead letters cannot be written: their partition waits"'
+truncate -s 4096 "$dir"/r/orders/*.ring
+says 'msg="ring is in quarantine"'
+events next 20 1 | send orders --flush-ms 20000
+rm "$dir"/r/orders/*.ring # the one that is kept
+drained orders
+
 # ---- too old: an outage's events, only where max_age_seconds says so ----
 ship_stop
 hub_fault clear
