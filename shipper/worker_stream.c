@@ -34,6 +34,8 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
     gauges_store(ws, now_ns);
     worker_links_make_room(ws, now_ns);
     worker_timer(worker, pool_step(&ws->pool, is_wanted(worker, ws, now_ns), now_ns));
+    for (uint32_t i = 0; i < ws->pool.size; i++) /* what the steps have lost: its links have no connection to ask for credit */
+        worker_uplink_events(worker, ws, &ws->pool.uplink[i], now_ns);
     for (int round = 0; round < SEND_ROUNDS_MAX; round++) { /* a send frees its buffer while it is pumped: the next one may begin */
         uint32_t done = worker_stream_send(worker, ws, now_ns);
         for (uint32_t i = 0; i < ws->pool.size; i++) {
@@ -99,11 +101,12 @@ static void answers_check(struct worker *worker, struct worker_stream *ws, int64
     ws->answers_check_ns = now_ns + CLOCK_NS_PER_SECOND;
     for (uint32_t i = 0; i < INFLIGHT_BATCHES_MAX; i++) {
         const struct inflight_batch *batch = &worker->inflight.slot[i];
-        if (batch->tag && batch->stream == ws->index && batch->handed_ns && now_ns - batch->handed_ns > WORKER_ANSWER_WAIT_NS)
+        if (batch->tag && batch->stream == ws->index && batch->handed_ns && now_ns - batch->handed_ns > WORKER_ANSWER_WAIT_NS &&
+            uplink_is_ready(ws->link[batch->batch.domain].uplink)) /* not lost just now for another one */
             uplink_restart(ws->link[batch->batch.domain].uplink, &outcome, what, "a batch was sent and not judged", now_ns);
     }
     for (uint32_t d = 0; d < RING_DOMAINS_MAX; d++)
-        if (ws->link[d].state == WORKER_LINK_OPENING && now_ns > ws->link[d].attach_until_ns)
+        if (ws->link[d].state == WORKER_LINK_OPENING && now_ns > ws->link[d].attach_until_ns && uplink_is_ready(ws->link[d].uplink))
             uplink_restart(ws->link[d].uplink, &outcome, what, "a link was opened and not answered", now_ns);
 }
 
