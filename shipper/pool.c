@@ -253,11 +253,14 @@ bool pool_wants_move(const struct pool *pool, const struct uplink *from, int64_t
     return false;
 }
 
-bool pool_is_exhausted(const struct pool *pool)
+bool pool_is_exhausted(const struct pool *pool, int64_t now_ns)
 {
-    for (uint32_t i = 0; i < pool->size; i++)
-        if (!uplink_is_ready(&pool->uplink[i]) || pool->uplink[i].draining)
+    for (uint32_t i = 0; i < pool->size; i++) {
+        const struct uplink *up = &pool->uplink[i];
+        bool must_wait = up->state == UPLINK_IDLE && !up->lost && now_ns < pool->health.retry_at_ns; /* the last try has failed */
+        if (!must_wait && (!uplink_is_ready(up) || up->draining))
             return false;
+    }
     return pool->short_links > 0;
 }
 

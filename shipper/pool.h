@@ -44,8 +44,8 @@ struct uplink *pool_place(struct pool *pool);
 /* Whether a link with nothing in flight should leave this connection for another: it is drained, or its output has stood for a linger not
  * long ago and another one has less to do. */
 bool pool_wants_move(const struct pool *pool, const struct uplink *from, int64_t now_ns);
-/* True if links were asked for in vain and no connection can be made for them: somebody has to give one up. */
-bool pool_is_exhausted(const struct pool *pool);
+/* True if links were asked for in vain and no connection can be made for them, ever or for a while: somebody has to give one up. */
+bool pool_is_exhausted(const struct pool *pool, int64_t now_ns);
 
 bool pool_is_ready(const struct pool *pool);             /* one connection at least takes batches */
 struct uplink *pool_find(struct pool *pool, int handle); /* the connection of a network handle, or NULL */

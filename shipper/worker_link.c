@@ -78,9 +78,9 @@ static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t 
 
 void worker_links_make_room(struct worker_stream *ws, int64_t now_ns)
 {
-    if (!pool_is_exhausted(&ws->pool))
+    if (!pool_is_exhausted(&ws->pool, now_ns))
         return;
-    if (!ws->pool.limit_told) {
+    if (!ws->pool.limit_told && now_ns >= ws->pool.health.retry_at_ns) {
         ws->pool.limit_told = true;
         log_line(LOG_WARN, "pool", "fewer links than partitions in use: they take turns; raise client_limit or max_size",
                  "stream=%s client_limit=%u connections=%u", ws->setup->config.name, ws->setup->config.client_limit, ws->pool.size);

@@ -51,6 +51,14 @@ attached=$(($(counter orders link_attach_count) - attached))
 [ $attached -le 400 ] || fail "$attached links were attached for 200 events"
 ship_stop
 
+# ---- a further connection that is not to be had: the links there are go round ----
+pool_start 'max_size = 2' 'client_limit = 2' 'linger_ms = 0'
+load alone 2 1
+hub_fault fail-cbs
+load refused 210 21
+hub_fault clear
+ship_stop
+
 # ---- life span [7, 8, 9]: replaced every second under load; nothing is sent twice, since nothing is closed under a batch ----
 before=$(counter orders maybe_duplicate_events)
 hub_fault 'late-dispositions delay=50ms'
