@@ -196,16 +196,11 @@ uint32_t stream_event_bytes_max(const struct stream *stream)
 int stream_remove_ring(struct stream *stream, struct ring *ring)
 {
     struct counters_redo *redo = &stream->words->redo;
-    struct counters_totals before;
-    totals_copy(&before, &stream->words->totals);
-    totals_copy(&redo->totals, &before);
+    totals_copy(&redo->totals, &stream->words->totals);
     totals_add_ring(&redo->totals, ring);
     snprintf(redo->ring_file, sizeof redo->ring_file, "%s", ring_name(ring));
     order_redo_store32(&redo->full, 1);
-    int rc = stream_redo(stream);
-    if (rc != 0)
-        totals_copy(&stream->words->totals, &before); /* it is still there, with its own counts */
-    return rc;
+    return stream_redo(stream);
 }
 
 static void totals_add_ring(struct counters_totals *totals, const struct ring *ring)
@@ -245,7 +240,8 @@ static void totals_copy(struct counters_totals *to, const struct counters_totals
         order_redo_store64(&write[i], order_none_load64(&read[i]));
 }
 
-/* Also what a start does when it finds the record full: storing and unlinking twice changes nothing. */
+/* Also what a start does when it finds the record full: unlinking and storing twice changes nothing. A ring that cannot be unlinked is
+ * still there, with its own counts: the totals stay as they were. */
 static int stream_redo(struct stream *stream)
 {
     int rc = 0;
@@ -253,12 +249,13 @@ static int stream_redo(struct stream *stream)
     char name[sizeof redo->ring_file];
     memcpy(name, redo->ring_file, sizeof name);
     name[sizeof name - 1] = '\0';
-    totals_copy(&stream->words->totals, &redo->totals);
     if (!strchr(name, '/') && unlinkat(stream->dir_fd, name, 0) != 0 && errno != ENOENT) {
         rc = -errno;
         log_line(LOG_WARN, "stream", "a drained ring could not be removed: the stream's directory must belong to the shipper's user",
                  "stream=%s ring=%s error=\"%s\"", stream->name, name, strerror(-rc));
     }
+    if (rc == 0)
+        totals_copy(&stream->words->totals, &redo->totals);
     order_redo_store32(&redo->full, 0);
     return rc;
 }

@@ -121,12 +121,14 @@ static void greeting_settled(struct uplink *up, const struct conn_event *event, 
         ready(up, now_ns);
         return;
     }
-    if (up->greeting_try_count < GREETING_TRIES && conn_link_credit(up->conn, up->greeting_link) > 0) {
+    struct outcome outcome = conn_event_outcome(event);
+    if (outcome.action != OUTCOME_THROTTLE && up->greeting_try_count < GREETING_TRIES &&
+        conn_link_credit(up->conn, up->greeting_link) > 0) {
         greeting_send(up, now_ns);
         return;
     }
     describe(event, reason, sizeof reason);
-    uplink_fail(up, "the ready_message was not accepted", reason, now_ns);
+    uplink_restart(up, &outcome, "the ready_message was not accepted", reason, now_ns);
 }
 
 static void ready(struct uplink *up, int64_t now_ns)

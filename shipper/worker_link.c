@@ -11,6 +11,7 @@
 #include "shipper/worker_internal.h"
 
 #define LINK_BYTES_UNTOLD (UINT64_C(1) << 20) /* a peer that names no limit */
+#define PLACE_WAIT_NS (10 * CLOCK_NS_PER_MS)  /* what gives a link free mostly wakes the worker itself */
 #define TURN_NS_MAX CLOCK_NS_PER_SECOND       /* a link without credit, or that waits for its pace, has had its turn */
 #define LINK_BYTES_MAX (UINT64_C(64) << 20)   /* a peer that takes anything: buffers are not made as large as it says */
 
@@ -52,7 +53,7 @@ static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t 
     char address[320];
     struct uplink *up = pool_place(&ws->pool);
     if (!up) {
-        worker_timer(worker, now_ns + CLOCK_NS_PER_MS);
+        worker_timer(worker, now_ns + PLACE_WAIT_NS);
         return false; /* the pool's next step looks for a connection */
     }
     if (partition == RING_PARTITION_NONE)
@@ -148,6 +149,7 @@ void worker_link_attached(struct worker_stream *ws, const struct uplink *up, con
     uint64_t bytes = event->message_bytes_max ? event->message_bytes_max : LINK_BYTES_UNTOLD;
     link->state = WORKER_LINK_READY;
     link->ready_ns = now_ns;
+    ws->pool.health.token_renewed = false; /* the new token is good for sending */
     link->no_partition = false;
     link->message_bytes_max = bytes < LINK_BYTES_MAX ? bytes : LINK_BYTES_MAX;
     order_none_add64(&ws->counters->link_attach_count, 1);
