@@ -50,7 +50,7 @@ export const rows = [
   { name: 'rejected, no reason', play: ['reject next=6 condition=none'], hit: { rejected: 6 } },
   { name: 'rejected, unheard of', play: ['reject next=6 condition=com.example:unheard-of'], hit: { rejected: 6 } },
   { name: 'rejected, its content', play: ['reject body=poison condition=amqp:decode-error text="cannot be read"'], poison: true, then: ['clear reject'] },
-  { name: 'rejected, its size', play: ['reject next=3 condition=amqp:link:message-size-exceeded text="too large"'], hit: { rejected: 3 } },
+  { name: 'rejected, its size', play: ['reject body=poison condition=amqp:link:message-size-exceeded text="too large"'], poison: true, then: ['clear reject'] },
   { name: 'rejected, no authorisation', play: ['reject next=2 condition=amqp:unauthorized-access text=no'], hit: { rejected: 2 }, ...cut },
   { name: 'released', play: ['release next=10'], hit: { released: 10 } },
   { name: 'modified', play: ['modify next=10'], hit: { modified: 10 } },
