@@ -4,10 +4,7 @@
 #include <string.h>
 
 #include "ringbuf/ring_order.h"
-#include "shipper/backoff.h"
 #include "shipper/clock.h"
-#include "shipper/log.h"
-#include "ringbuf/ring_route.h"
 #include "shipper/worker_internal.h"
 
 #define BUFFERS_OF_ALL_WORKERS 24u /* so that more workers do not mean more memory */
@@ -179,7 +176,8 @@ static bool event_too_large(struct worker *worker, struct worker_stream *ws, uin
     }
     snprintf(text, sizeof text, "event of %llu bytes exceeds the link's maximum of %llu", (unsigned long long)payload_bytes,
              (unsigned long long)limits->bytes_max);
-    worker_verdict_note(link, "", text);
+    if (!link->verdict || strcmp(link->verdict->description, text) != 0) /* once, however long it waits for its letter */
+        worker_verdict_note(link, "", text);
     return worker_letter_begin(worker, ws, domain, DEADLETTER_TOO_LARGE, 1, now_ns);
 }
 
