@@ -11,6 +11,7 @@
 
 #define CONN_MAX_FRAME 65536u
 #define CONN_PIECE_BYTES (CONN_MAX_FRAME - 512u)     /* handed to proton at once, per link and turn */
+#define CONN_TURN_BYTES (4u * CONN_PIECE_BYTES)      /* a link's turn: batches that are all half-sent would all be answered late */
 #define CONN_PENDING_BYTES_MAX (4u * CONN_MAX_FRAME) /* a session whose peer's window is closed is handed no more than this */
 
 struct conn;

@@ -58,6 +58,7 @@ struct link {
     const uint8_t *data;
     size_t data_len;
     size_t handed_len;
+    size_t turn_len; /* of it, since the link's turn began */
     uint64_t sent_tag;
 };
 

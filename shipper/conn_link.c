@@ -27,6 +27,7 @@ static size_t link_feed_piece(struct link *link);
 static void link_stop_sending(struct link *link);
 static void sending_abort(struct link *link);
 static void sending_push(struct conn *conn, struct link *link);
+static void sending_push_front(struct conn *conn, struct link *link);
 static struct link *sending_pop(struct conn *conn);
 static struct delivery *delivery_take(struct conn *conn);
 static pn_delivery_t *delivery_begin(struct link *link, struct delivery *delivery, enum conn_format format);
@@ -148,9 +149,14 @@ bool links_feed(struct conn *conn)
         if (link_may_feed(link)) {
             fed += link_feed_piece(link);
             any = true;
+            if (link->sending && link->turn_len < CONN_TURN_BYTES) {
+                sending_push_front(conn, link);
+                continue;
+            }
         } else if (!first_blocked) {
             first_blocked = link;
         }
+        link->turn_len = 0;
         if (link->sending)
             sending_push(conn, link);
     }
@@ -341,6 +347,7 @@ static size_t link_feed_piece(struct link *link)
         piece_len = CONN_PIECE_BYTES;
     pn_link_send(link->pn, (const char *)link->data + link->handed_len, piece_len);
     link->handed_len += piece_len;
+    link->turn_len += piece_len;
     if (link->handed_len < link->data_len)
         return piece_len;
     link->sent_tag = link->sending->tag;
@@ -388,6 +395,14 @@ static void sending_push(struct conn *conn, struct link *link)
     else
         conn->sending_head = link;
     conn->sending_tail = link;
+}
+
+static void sending_push_front(struct conn *conn, struct link *link)
+{
+    link->next_sending = conn->sending_head;
+    conn->sending_head = link;
+    if (!conn->sending_tail)
+        conn->sending_tail = link;
 }
 
 static struct link *sending_pop(struct conn *conn)

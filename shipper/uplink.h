@@ -62,6 +62,7 @@ struct uplink {
     const char *ended_by; /* TLS is over, what the peer said before is still to be heard; NULL: not so */
     uint32_t link_count;  /* the worker's links on it */
     uint32_t inflight_count;
+    uint32_t sending_count; /* of them, half with proton */
     int64_t begun_ns;
     int64_t ready_ns;
     int64_t used_ns;           /* when a batch was last begun or judged, or it became ready */

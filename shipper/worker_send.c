@@ -11,6 +11,9 @@
 #define BUFFERS_MIN 2u             /* of one worker */
 #define BUFFERS_MAX 6u
 
+/* Half-sent batches of one connection: while these go out the next ones fill. A small one need not wait for them. */
+#define SENDING_MAX 2u
+#define SENDING_BYTES_SMALL CONN_PIECE_BYTES
 #define BATCH_BYTES_PACED_MIN (UINT64_C(16) << 10) /* a slow pace is kept by waiting, not by batches smaller than this */
 
 static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
@@ -57,7 +60,8 @@ static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uin
         worker_timer(worker, batch_seal_time_ns(d, &limits));
         return false;
     }
-    if (link->sending || conn_link_credit(link->uplink->conn, link->id) == 0)
+    bool must_wait = link->uplink->sending_count >= SENDING_MAX && d->fifo_bytes > SENDING_BYTES_SMALL;
+    if (link->sending || must_wait || conn_link_credit(link->uplink->conn, link->id) == 0)
         return false; /* CONN_SENT or credit comes as an event */
     if (!may_go(worker, ws, domain, &limits, now_ns))
         return false;
@@ -150,6 +154,7 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     ring_hist_add(&ws->stream->words->read_to_send[worker->index], (uint64_t)(batch->sent_ns - batch->read_ns));
     feed_take(&ws->feed, domain, batch->taken_count, batch->cover, batch->cover_count);
     link->sending = true;
+    link->uplink->sending_count++;
     link->used_ns = link->uplink->used_ns = now_ns;
     link->uplink->inflight_count++;
     circuit_begin(&ws->pool.health.circuit);
@@ -190,6 +195,7 @@ void worker_batch_handed_over(struct worker *worker, struct worker_stream *ws, s
     ib->handed_ns = clock_mono_ns();
     ws->buffer_count--;
     ws->link[ib->batch.domain].sending = false;
+    ws->link[ib->batch.domain].uplink->sending_count--;
 }
 
 void worker_batch_end(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib)

@@ -154,7 +154,7 @@ Test(conn_link, gives_each_link_its_turn_in_large_batches)
         cr_assert_eq(peer.delivery[i].len, LEN);
         cr_assert_eq(peer.delivery[i].sum, sum_of(batch, LEN));
     }
-    cr_assert_eq(memcmp(peer.order, "012012012", 9), 0, "order of pieces: %.20s", peer.order);
+    cr_assert_eq(memcmp(peer.order, "000011112222000011112222", 24), 0, "order of pieces: %.30s", peer.order);
     cr_assert_geq(formats_seen(), LINKS * (LEN / 65536), "every frame of a batch says its format");
     free(batch);
 }
