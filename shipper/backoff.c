@@ -25,6 +25,17 @@ int64_t backoff_hold_ns(uint32_t cap_seconds)
     return backoff_random_between(cap_ns / 4 * 3, cap_ns);
 }
 
+int64_t backoff_outcome_ns(const struct outcome *outcome, uint32_t failure_count, uint32_t base_ms, uint32_t cap_seconds)
+{
+    int64_t named_ns = outcome->wait_ms * CLOCK_NS_PER_MS;
+    if (outcome->action == OUTCOME_HOLD)
+        return backoff_hold_ns(cap_seconds);
+    if (outcome->action == OUTCOME_THROTTLE || (outcome->normal && failure_count == 0))
+        return named_ns;
+    int64_t wait_ns = backoff_wait_ns(failure_count + 1, base_ms, cap_seconds);
+    return wait_ns > named_ns ? wait_ns : named_ns;
+}
+
 int64_t backoff_random_between(int64_t low, int64_t high)
 {
     return high > low ? low + (int64_t)(random_next() % ((uint64_t)(high - low) + 1)) : low;

@@ -78,14 +78,8 @@ static int64_t health_note(struct uplink *up, const struct outcome *outcome, int
     struct uplink_health *health = up->health;
     if (health->failure_count > 0 && up->begun_ns < health->failed_at_ns)
         return health->retry_at_ns > now_ns ? health->retry_at_ns - now_ns : 0;
+    int64_t wait_ns = backoff_outcome_ns(outcome, health->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
     health->failure_count += outcome->action != OUTCOME_THROTTLE;
-    int64_t wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS;
-    if (outcome->action == OUTCOME_HOLD)
-        wait_ns = backoff_hold_ns(config->retry_backoff_max_seconds);
-    else if (outcome->action != OUTCOME_THROTTLE && !(outcome->normal && health->failure_count == 1)) {
-        int64_t backoff_ns = backoff_wait_ns(health->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-        wait_ns = backoff_ns > wait_ns ? backoff_ns : wait_ns;
-    }
     health->failed_at_ns = now_ns;
     health->retry_at_ns = now_ns + wait_ns;
     if (outcome->action == OUTCOME_THROTTLE)

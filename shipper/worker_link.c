@@ -15,11 +15,10 @@
 #define TURN_NS_MAX CLOCK_NS_PER_SECOND       /* a link without credit, or that waits for its pace, has had its turn */
 #define LINK_BYTES_MAX (UINT64_C(64) << 20)   /* a peer that takes anything: buffers are not made as large as it says */
 
-static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
+static void link_open(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 static void link_evict_one(struct worker_stream *ws, int64_t now_ns);
 static bool link_may_go(const struct worker_stream *ws, uint32_t domain, int64_t now_ns);
 static void link_let_go(struct worker_link *link);
-static int64_t link_wait_ns(const struct worker_stream *ws, const struct worker_link *link, const struct outcome *outcome);
 static void ended_log(const struct worker *worker, const struct worker_stream *ws, uint32_t domain, const struct conn_event *event,
                       const struct outcome *outcome, int64_t wait_ns);
 
@@ -45,7 +44,7 @@ bool worker_link_is_ready(struct worker *worker, struct worker_stream *ws, uint3
     return false;
 }
 
-static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
+static void link_open(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns)
 {
     const struct config_stream *config = &ws->setup->config;
     struct worker_link *link = &ws->link[domain];
@@ -54,7 +53,7 @@ static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t 
     struct uplink *up = pool_place(&ws->pool);
     if (!up) {
         worker_timer(worker, now_ns + PLACE_WAIT_NS);
-        return false; /* the pool's next step looks for a connection */
+        return; /* the pool's next step looks for a connection */
     }
     if (partition == RING_PARTITION_NONE)
         snprintf(address, sizeof address, "%s", config->hub);
@@ -66,7 +65,7 @@ static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t 
         worker_timer(worker, link->hold_until_ns);
         log_line(LOG_WARN, "link", "no further link on this connection", "stream=%s address=%s links=%u error=\"%s\"", config->name,
                  address, up->link_count, strerror(-link->id));
-        return false;
+        return;
     }
     link->uplink = up;
     up->link_count++;
@@ -74,7 +73,6 @@ static bool link_open(struct worker *worker, struct worker_stream *ws, uint32_t 
     link->attach_until_ns = now_ns + WORKER_ANSWER_WAIT_NS;
     log_line(LOG_DEBUG, "link", "link begun", "stream=%s worker=%u address=%s links=%u", config->name, worker->index, address,
              up->link_count);
-    return true;
 }
 
 void worker_links_make_room(struct worker_stream *ws, int64_t now_ns)
@@ -159,6 +157,7 @@ void worker_link_attached(struct worker_stream *ws, const struct uplink *up, con
 /* A link that was idle is detached after a while: normal life. The table tells it from what is worth a line and a wait. */
 void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct uplink *up, const struct conn_event *event, int64_t now_ns)
 {
+    const struct config_stream *config = &ws->setup->config;
     int domain = worker_link_find(ws, up, event->link);
     if (domain < 0)
         return;
@@ -167,7 +166,7 @@ void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct u
     if (ws->pool.health.token_renewed)
         outcome = outcome_after_new_token(outcome);
     order_none_add64(&ws->counters->link_ended_count, 1);
-    int64_t wait_ns = link_wait_ns(ws, link, &outcome);
+    int64_t wait_ns = backoff_outcome_ns(&outcome, link->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
     link->failure_count += !(outcome.action == OUTCOME_THROTTLE);
     link->hold_until_ns = now_ns + wait_ns;
     link->no_partition = event->place == OUTCOME_ATTACH && outcome.action == OUTCOME_HOLD;
@@ -182,18 +181,6 @@ void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct u
         uplink_restart(up, &outcome, "the service withdrew the authorisation: a new token is needed", event->condition, now_ns);
     if (outcome.action == OUTCOME_RECONNECT)
         uplink_restart(up, &outcome, "the service asks for another connection", event->condition, now_ns);
-}
-
-static int64_t link_wait_ns(const struct worker_stream *ws, const struct worker_link *link, const struct outcome *outcome)
-{
-    const struct config_stream *config = &ws->setup->config;
-    int64_t wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS, backoff_ns;
-    if (outcome->action == OUTCOME_HOLD)
-        return backoff_hold_ns(config->retry_backoff_max_seconds);
-    if (outcome->action == OUTCOME_THROTTLE || (outcome->normal && link->failure_count == 0))
-        return wait_ns;
-    backoff_ns = backoff_wait_ns(link->failure_count + 1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-    return backoff_ns > wait_ns ? backoff_ns : wait_ns;
 }
 
 static void ended_log(const struct worker *worker, const struct worker_stream *ws, uint32_t domain, const struct conn_event *event,

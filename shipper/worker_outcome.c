@@ -122,25 +122,13 @@ static bool batch_split(struct worker_stream *ws, const struct batch *batch, con
 static int64_t hold_ns_of(const struct worker_stream *ws, uint32_t domain, const struct outcome *outcome, bool split)
 {
     const struct config_stream *config = &ws->setup->config;
-    uint32_t failures = ws->feed.domain[domain].failure_count;
-    int64_t wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS, backoff_ns = 0;
     if (split)
         return outcome->action == OUTCOME_SPLIT ? 0 : backoff_wait_ns(1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-    switch (outcome->action) {
-    case OUTCOME_THROTTLE:
-        return wait_ns + backoff_random_between(0, wait_ns / 8); /* the partitions of a hub do not come back as one */
-    case OUTCOME_HOLD:
-        return backoff_hold_ns(config->retry_backoff_max_seconds);
-    case OUTCOME_RESEND:
-    case OUTCOME_REOPEN_LINK:
-    case OUTCOME_RECONNECT:
-    case OUTCOME_RENEW_TOKEN:
-    case OUTCOME_SPLIT:
-        if (!outcome->normal || failures > 0)
-            backoff_ns = backoff_wait_ns(failures + 1, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-        break;
-    }
-    return backoff_ns > wait_ns ? backoff_ns : wait_ns;
+    int64_t wait_ns =
+        backoff_outcome_ns(outcome, ws->feed.domain[domain].failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
+    if (outcome->action == OUTCOME_THROTTLE)
+        wait_ns += backoff_random_between(0, wait_ns / 8); /* the partitions of a hub do not come back as one */
+    return wait_ns;
 }
 
 void worker_throttled(struct worker_stream *ws, uint32_t domain, int64_t hold_ns, int64_t now_ns)

@@ -71,3 +71,16 @@ Test(backoff, draws_both_ends_of_a_range_and_nothing_beyond)
     cr_assert_eq(backoff_random_between(5, 5), 5);
     cr_assert_eq(backoff_random_between(5, 4), 5);
 }
+
+Test(backoff, waits_as_the_outcome_asks)
+{
+    const struct outcome busy = {.action = OUTCOME_THROTTLE, .wait_ms = 4000}, hold = {.action = OUTCOME_HOLD};
+    const struct outcome daily = {.action = OUTCOME_REOPEN_LINK, .normal = true}, slow = {.action = OUTCOME_RECONNECT, .wait_ms = 4000};
+    cr_expect_eq(backoff_outcome_ns(&busy, 7, 800, 60), INT64_C(4000000000), "what the service names, however often");
+    cr_expect_eq(backoff_outcome_ns(&daily, 0, 800, 60), 0, "at once, the first time");
+    for (int i = 0; i < 100; i++) {
+        cr_expect_geq(backoff_outcome_ns(&hold, 0, 800, 60), INT64_C(45000000000));
+        cr_expect_geq(backoff_outcome_ns(&daily, 1, 800, 60), INT64_C(400000000), "later by the backoff");
+        cr_expect_geq(backoff_outcome_ns(&slow, 0, 800, 60), INT64_C(4000000000), "never sooner than it names");
+    }
+}
