@@ -82,7 +82,7 @@ moved=$(counter orders link_moved_count) connects=$(counter orders connect_count
 seq 60000 | awk '{ printf "{\"k\":\"k%d\",\"p\":\"bulk\",\"i\":%d,\"x\":\"%0500d\"}\n", $1 % 21, $1, 0 }' >"$dir/bulk"
 hub_fault 'stop-reading for=2s'
 "$build/ehring-send" --stream orders --key-json k --capacity 32M --name bulk "$dir/bulk" 2>>"$dir/send.log" || fail "ehring-send: $(tail -n 1 "$dir/send.log")"
-becomes connecting -ge 1
+says 'msg="connection begun" .*why="output stands on all"'
 becomes connect_count -gt "$connects"
 load after 100 21
 drained orders
