@@ -26,7 +26,7 @@ run() { # name, command…: its line is printed in one piece, whatever runs besi
         echo "ok    $name ($((SECONDS - start)) s)$(grep -oE 'Tested: [0-9]+' "$out" | tail -1 | sed 's/^/ /')"
     else
         echo "$name" >>"$logs/failed"
-        printf 'FAIL  %s (exit %d)\n%s\n' "$name" $status "$(tail -n 60 "$out" | sed 's/^/      /')"
+        printf 'FAIL  %s (exit %d)\n%s\n' "$name" $status "$(grep -v '^ok  ' "$out" | tail -n 100 | sed 's/^/      /')"
     fi
     rm -f "$out"
 }
@@ -76,5 +76,6 @@ for part in "$@"; do
     esac
 done
 passed=$(wc -l <"$logs/passed") failed=$(wc -l <"$logs/failed")
+sed 's/^/failed: /' "$logs/failed"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
