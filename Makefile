@@ -40,7 +40,7 @@ DIRECT_LIBS := -lqpid-proton -lssl -lcrypto
 
 # What libehring is made of: the writer's side of the ring and the client; what libehring-direct is made of.
 WRITER_SRC := $(wildcard ringbuf/*.c)
-DIRECT_SRC := $(wildcard $(addprefix shipper/,ehring_direct.c direct_session.c direct_wire.c direct_encode.c conn.c conn_link.c conn_event.c request.c request_message.c format.c tls.c amqp.c amqp_event.c amqp_size.c connstr.c sas.c utf8.c))
+DIRECT_SRC := $(wildcard $(addprefix shipper/,ehring_direct.c direct_options.c direct_session.c direct_wire.c direct_encode.c conn.c conn_link.c conn_event.c request.c request_message.c format.c tls.c amqp.c amqp_event.c amqp_size.c connstr.c sas.c utf8.c door.c config_door.c config_fields.c config_report.c config_secret.c log.c))
 
 RINGBUF_SRC := $(wildcard ringbuf/*.c)
 CLIENT_SRC := $(wildcard client/*.c)
@@ -71,7 +71,7 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PRINT_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PRINT_SRC))
 PLAIN_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PLAIN_SRC)) $(patsubst tests/%.cpp,$(BUILD)/tests/%,$(CXX_SRC))
 
-.PHONY: all demo test check check-fast check-one check-san check-thread tests bench install format clean setup layering
+.PHONY: all demo test check check-fast check-one check-san check-thread tests bench install format clean setup setup-demo layering
 all: $(LIBRARIES) $(PROGRAMS)
 tests: all $(TEST_PROGRAMS) $(PLAIN_PROGRAMS) $(PRINT_PROGRAMS)
 
@@ -143,8 +143,8 @@ $(BUILD)/tests/%: tests/%.cpp $(EHRING_A)
 .PRECIOUS: $(BUILD)/obj/tests/%.o
 $(call objects,$(TEST_SRC) $(PLAIN_SRC) $(PRINT_SRC)): ALL_CFLAGS += -Wno-missing-prototypes
 
-setup:
-	tools/setup.sh
+setup setup-demo:
+	tools/setup.sh $(if $(filter %-demo,$@),demo,test)
 
 layering:
 	tests/layering.sh "$(CC)" "$(CXX)"
@@ -160,7 +160,7 @@ check-san: tests
 check-thread: tests
 	tests/run.sh threads
 
-demo: setup
+demo: setup-demo
 	+$(MAKE) --no-print-directory $(JOBS) all
 	tools/demo/demo.sh
 

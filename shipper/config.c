@@ -1,15 +1,11 @@
 /* The configuration: reads a file into drafts, checks them, and makes the one immutable struct of them. */
 #include "config_internal.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int drafts_finish(struct config *config, struct config_draft *drafts, struct config_report *report);
-static void report_write(struct config_report *report, unsigned line, const char *key, const char *mark, const char *format,
-                         va_list arguments);
 
 int config_read(const char *path, struct config **out, FILE *errors)
 {
@@ -61,32 +57,4 @@ static int drafts_finish(struct config *config, struct config_draft *drafts, str
     if (config->stream_count == 0 && report->error_count == 0)
         config_complain(report, 1, NULL, "no [stream NAME] section: there is nothing to ship");
     return report->error_count > 0 ? -EINVAL : 0;
-}
-
-void config_complain(struct config_report *report, unsigned line, const char *key, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    report_write(report, line, key, "", format, arguments);
-    va_end(arguments);
-    report->error_count++;
-}
-
-void config_warn(struct config_report *report, unsigned line, const char *key, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    report_write(report, line, key, "warning: ", format, arguments);
-    va_end(arguments);
-}
-
-static void report_write(struct config_report *report, unsigned line, const char *key, const char *mark, const char *format,
-                         va_list arguments)
-{
-    char text[1536];
-    vsnprintf(text, sizeof text, format, arguments);
-    for (char *at = text; *at != '\0'; at++)
-        if (iscntrl((unsigned char)*at)) /* a path from the file may hold anything */
-            *at = '?';
-    fprintf(report->to, "%s:%u: %s%s%s%s\n", report->path, line, key != NULL ? key : "", key != NULL ? ": " : "", mark, text);
 }

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "connstr.h"
+#include "door.h"
 #include "net.h"
 
 #define CONFIG_STREAMS_MAX 64
@@ -26,11 +26,7 @@ enum config_effect {
 
 struct config_stream {
     char name[64]; /* also the directory's name */
-    char hub[257];
-    struct connstr
-        connstr; /* from connection_string, or from namespace + shared_access_key_name + shared_access_key; host is fully qualified */
-    char ca_file[1024]; /* empty: the system's store */
-    char ca_dir[1024];
+    struct door door;
     char group[64];                                         /* producers' group of the stream's directory; empty: none */
     uint32_t linger_ms;                                     /* 5 */
     uint64_t batch_bytes_max;                               /* 0: the link's */
@@ -50,6 +46,7 @@ struct config_stream {
     uint32_t max_retries;                                   /* 0: for ever */
     uint32_t max_age_seconds;                               /* 0: for ever */
     uint32_t throughput_units;                              /* 0: no quota of ours */
+    uint32_t window_events;                                 /* DOOR_AMQP: 256 messages of a domain under way at once */
 };
 struct config {
     char path[1024];

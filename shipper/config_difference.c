@@ -12,9 +12,8 @@
 static struct config_change *change_add(struct config_difference *difference, enum config_change_kind kind, const char *stream);
 static int fields_compare(struct config_difference *difference, enum config_section section, const char *stream, const void *before,
                           const void *after);
-static int connstr_compare(struct config_difference *difference, const char *stream, const struct connstr *before,
-                           const struct connstr *after);
-static void endpoint_text(const struct connstr *connstr, char *to, size_t to_len);
+static int peer_compare(struct config_difference *difference, const char *stream, const struct door *before, const struct door *after);
+static void peer_text(const struct door *door, char *to, size_t to_len);
 
 int config_difference_make(const struct config *before, const struct config *after, struct config_difference *difference)
 {
@@ -24,7 +23,7 @@ int config_difference_make(const struct config *before, const struct config *aft
         const struct config_stream *is = &after->stream[i], *was = config_find_stream(before, is->name);
         if (was == NULL)
             error = change_add(difference, CONFIG_STREAM_ADDED, is->name) != NULL ? 0 : -ENOMEM;
-        else if ((error = connstr_compare(difference, is->name, &was->connstr, &is->connstr)) == 0)
+        else if ((error = peer_compare(difference, is->name, &was->door, &is->door)) == 0)
             error = fields_compare(difference, CONFIG_SECTION_STREAM, is->name, was, is);
     }
     for (uint32_t i = 0; error == 0 && i < before->stream_count; i++)
@@ -105,39 +104,52 @@ static int fields_compare(struct config_difference *difference, enum config_sect
 {
     char was[CONFIG_CHANGE_TEXT_BYTES], is[CONFIG_CHANGE_TEXT_BYTES];
     int error = 0;
+    bool of_broker = section == CONFIG_SECTION_STREAM && ((const struct config_stream *)after)->door.type == DOOR_AMQP;
     for (int key = 0; error == 0 && key < KEY_COUNT; key++) {
         const struct config_field *field = &config_fields[key];
         if (field->section != section || !config_field_is_kept(field))
             continue;
         config_field_text(field, before, was, sizeof was);
         config_field_text(field, after, is, sizeof is);
-        error = value_compare(difference, stream, field->name, field->effect, field->secret, was, is);
+        const char *name = key == KEY_HUB && of_broker ? config_fields[KEY_ADDRESS].name : field->name;
+        error = value_compare(difference, stream, name, field->effect, field->secret, was, is);
     }
     return error;
 }
 
-static int connstr_compare(struct config_difference *difference, const char *stream, const struct connstr *before,
-                           const struct connstr *after)
+/* What is in a draft only: parts of a connection string have the names of the single keys. */
+static int peer_compare(struct config_difference *difference, const char *stream, const struct door *before, const struct door *after)
 {
+    const struct connstr *old = &before->connstr, *new = &after->connstr;
+    const struct {
+        enum config_key key;
+        const char *before, *after;
+    } parts[] = {
+        {KEY_SHARED_ACCESS_KEY_NAME, old->key_name, new->key_name},
+        {KEY_SHARED_ACCESS_KEY, old->key, new->key},
+        {KEY_SHARED_ACCESS_KEY_SECONDARY, before->second_key, after->second_key},
+    };
     char was[320], is[320];
-    endpoint_text(before, was, sizeof was);
-    endpoint_text(after, is, sizeof is);
-    int error = value_compare(difference, stream, config_fields[KEY_NAMESPACE].name, CONFIG_NEW_HUB, false, was, is);
+    peer_text(before, was, sizeof was);
+    peer_text(after, is, sizeof is);
+    int error = value_compare(difference, stream, config_fields[after->type == DOOR_AMQP ? KEY_BROKER : KEY_NAMESPACE].name, CONFIG_NEW_HUB,
+                              false, was, is);
+    for (size_t i = 0; error == 0 && i < sizeof parts / sizeof *parts; i++)
+        error = value_compare(difference, stream, config_fields[parts[i].key].name, CONFIG_NEW_PEER, config_fields[parts[i].key].secret,
+                              parts[i].before, parts[i].after);
     if (error == 0)
-        error = value_compare(difference, stream, config_fields[KEY_SHARED_ACCESS_KEY_NAME].name, CONFIG_NEW_PEER, false, before->key_name,
-                              after->key_name);
-    if (error == 0)
-        error =
-            value_compare(difference, stream, config_fields[KEY_SHARED_ACCESS_KEY].name, CONFIG_NEW_PEER, true, before->key, after->key);
-    if (error == 0)
-        error = value_compare(difference, stream, "shared_access_signature", CONFIG_NEW_PEER, true, before->signature, after->signature);
+        error = value_compare(difference, stream, "shared_access_signature", CONFIG_NEW_PEER, true, old->signature, new->signature);
     return error;
 }
 
-static void endpoint_text(const struct connstr *connstr, char *to, size_t to_len)
+static void peer_text(const struct door *door, char *to, size_t to_len)
 {
     char port[16] = "";
-    if (connstr->port != 0)
-        snprintf(port, sizeof port, ":%u", connstr->port);
-    snprintf(to, to_len, "%s%s%s", connstr->host, port, connstr->emulator ? " (emulator)" : "");
+    if (door->connstr.port != 0)
+        snprintf(port, sizeof port, ":%u", door->connstr.port);
+    snprintf(to, to_len, "%s%s%s%s",
+             door->type != DOOR_AMQP ? ""
+             : door->plain           ? "amqp://"
+                                     : "amqps://",
+             door->connstr.host, port, door->connstr.emulator ? " (emulator)" : "");
 }

@@ -14,9 +14,26 @@
 #define GIB (MIB * KIB)
 #define SHIPPER CONFIG_SECTION_SHIPPER
 #define STREAM CONFIG_SECTION_STREAM
+static const char *const net_words[] = {[NET_AUTO] = "auto", [NET_URING] = "uring", [NET_EPOLL] = "epoll", NULL};
+static const char *const type_words[] = {[DOOR_EVENT_HUBS] = "eventhubs", [DOOR_AMQP] = "amqp", NULL};
+static const char *const transport_words[] = {[DOOR_TRANSPORT_AMQP] = "amqp", [DOOR_TRANSPORT_WEBSOCKET] = "websocket", NULL};
+static const char *const credential_words[] = {[CREDENTIAL_SAS] = "key",
+                                               [CREDENTIAL_DEFAULT] = "default",
+                                               [CREDENTIAL_ENVIRONMENT] = "environment",
+                                               [CREDENTIAL_CLIENT_SECRET] = "client-secret",
+                                               [CREDENTIAL_CLIENT_CERTIFICATE] = "client-certificate",
+                                               [CREDENTIAL_WORKLOAD_IDENTITY] = "workload-identity",
+                                               [CREDENTIAL_MANAGED_IDENTITY] = "managed-identity",
+                                               [CREDENTIAL_AZURE_CLI] = "azure-cli",
+                                               NULL};
 /* clang-format off */
 #define IN_SHIPPER(member) .section = SHIPPER, .offset = offsetof(struct config, member), .size = sizeof(((struct config *)0)->member)
 #define IN_STREAM(member) .section = STREAM, .offset = offsetof(struct config_draft, member), .size = sizeof(((struct config_draft *)0)->member)
+#define IN_DOOR(member) .of_door = true, IN_STREAM(stream.door.member)
+#define IN_DRAFT(member) .of_door = true, IN_STREAM(member)
+#define FOR_HUBS .of_type = CONFIG_EVENT_HUBS_ONLY
+#define FOR_AMQP .of_type = CONFIG_AMQP_ONLY
+#define WORD(list) .kind = CONFIG_WORD, .words = (list), .unit = "name"
 #define TEXT(max_len) .kind = CONFIG_TEXT, .min = 1, .max = (max_len), .unit = "text"
 #define PATH .kind = CONFIG_PATH, .min = 1, .max = 1023, .unit = "path"
 #define NUMBER(least, most) .kind = CONFIG_NUMBER, .min = (least), .max = (most)
@@ -26,7 +43,7 @@ const struct config_field config_fields[KEY_COUNT] = {
     [KEY_RINGS] = {.effect = CONFIG_AT_START, .name = "rings", IN_SHIPPER(rings), PATH, .standard = "/dev/shm/ehring", .meaning = "the directory that holds the streams' directories"},
     [KEY_WORKERS] = {.effect = CONFIG_AT_START, .name = "workers", IN_SHIPPER(workers), NUMBER(1, CONFIG_WORKERS_MAX), .unit = "threads", .standard = "1",
                      .meaning = "threads that read rings and send"},
-    [KEY_NET] = {.effect = CONFIG_AT_START, .name = "net", IN_SHIPPER(net), .kind = CONFIG_NET, .unit = "name", .standard = "auto",
+    [KEY_NET] = {.effect = CONFIG_AT_START, .name = "net", IN_SHIPPER(net), WORD(net_words), .standard = "auto",
                  .meaning = "network backend; auto: io_uring where the kernel allows it"},
     [KEY_LOG_LEVEL] = {.name = "log_level", IN_SHIPPER(log_level), .kind = CONFIG_LEVELS, .unit = "levels", .standard = "info",
                        .meaning = "level, and levels of areas: info, pool=debug"},
@@ -38,16 +55,66 @@ const struct config_field config_fields[KEY_COUNT] = {
                                        .standard = "16 MiB", .meaning = "a dead-letter file of this size is followed by a new one"},
     [KEY_DEAD_LETTER_SEGMENT_SECONDS] = {.name = "dead_letter_segment_seconds", IN_SHIPPER(dead_letter_segment_seconds), NUMBER(1, 31536000),
                                          .unit = "s", .standard = "3600", .meaning = "a dead-letter file of this age is followed by a new one"},
-    [KEY_HUB] = {.effect = CONFIG_NEW_HUB, .name = "hub", IN_STREAM(stream.hub), TEXT(256), .meaning = "the Event Hub; may be in the connection string instead"},
-    [KEY_CONNECTION_STRING] = {.name = "connection_string", IN_STREAM(connection_string), .secret = true, TEXT(CONFIG_VALUE_BYTES_MAX),
+    [KEY_TYPE] = {.effect = CONFIG_NEW_HUB, .name = "type", IN_DOOR(type), WORD(type_words), .standard = "eventhubs",
+                  .meaning = "Azure Event Hubs, or any AMQP 1.0 broker"},
+    [KEY_HUB] = {FOR_HUBS, .effect = CONFIG_NEW_HUB, .name = "hub", IN_DOOR(hub), TEXT(256), .meaning = "the Event Hub; may be in the connection string instead"},
+    [KEY_CONNECTION_STRING] = {FOR_HUBS, .name = "connection_string", IN_DRAFT(connection_string), .secret = true, TEXT(CONFIG_VALUE_BYTES_MAX),
                                .meaning = "an Event Hubs connection string, best as ${file:PATH}"},
-    [KEY_NAMESPACE] = {.name = "namespace", IN_STREAM(namespace_host), TEXT(261),
+    [KEY_CONNECTION_STRING_SECONDARY] = {FOR_HUBS, .name = "connection_string_secondary", IN_DRAFT(connection_string_secondary), .secret = true,
+                                         TEXT(CONFIG_VALUE_BYTES_MAX), .meaning = "the same hub's with another key, taken when the first is refused"},
+    [KEY_NAMESPACE] = {FOR_HUBS, .name = "namespace", IN_DRAFT(namespace_host), TEXT(261),
                        .meaning = "the namespace, with or without .servicebus.windows.net, instead of a connection string"},
-    [KEY_SHARED_ACCESS_KEY_NAME] = {.name = "shared_access_key_name", IN_STREAM(shared_access_key_name), TEXT(256), .meaning = "with namespace: the policy"},
-    [KEY_SHARED_ACCESS_KEY] = {.name = "shared_access_key", IN_STREAM(shared_access_key), .secret = true, TEXT(512),
+    [KEY_SHARED_ACCESS_KEY_NAME] = {FOR_HUBS, .name = "shared_access_key_name", IN_DRAFT(shared_access_key_name), TEXT(256), .meaning = "with namespace: the policy"},
+    [KEY_SHARED_ACCESS_KEY] = {FOR_HUBS, .name = "shared_access_key", IN_DRAFT(shared_access_key), .secret = true, TEXT(512),
                                .meaning = "with namespace: the policy's key, best as ${file:PATH}"},
-    [KEY_CA_FILE] = {.effect = CONFIG_NEW_PEER, .name = "ca_file", IN_STREAM(stream.ca_file), PATH, .meaning = "PEM file of trusted authorities instead of the system's store"},
-    [KEY_CA_DIR] = {.effect = CONFIG_NEW_PEER, .name = "ca_dir", IN_STREAM(stream.ca_dir), PATH, .meaning = "directory of trusted authorities (c_rehash) instead of the system's store"},
+    [KEY_SHARED_ACCESS_KEY_SECONDARY] = {FOR_HUBS, .name = "shared_access_key_secondary", IN_DRAFT(shared_access_key_secondary), .secret = true, TEXT(512),
+                                         .meaning = "the policy's other key, taken when the first is refused"},
+    [KEY_CREDENTIAL] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "credential", IN_DOOR(credential.kind), WORD(credential_words), .standard = "key",
+                        .meaning = "who we are to the namespace: a key, or an identity of Entra ID; default: the SDKs' chain"},
+    [KEY_TENANT_ID] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "tenant_id", IN_DOOR(credential.tenant_id), TEXT(127),
+                       .meaning = "of an identity, instead of AZURE_TENANT_ID"},
+    [KEY_CLIENT_ID] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "client_id", IN_DOOR(credential.client_id), TEXT(127),
+                       .meaning = "of an application or a user-assigned identity, instead of AZURE_CLIENT_ID"},
+    [KEY_CLIENT_SECRET] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "client_secret", IN_DOOR(credential.client_secret), .secret = true, TEXT(512),
+                           .meaning = "of an application, instead of AZURE_CLIENT_SECRET, best as ${file:PATH}"},
+    [KEY_CLIENT_CERTIFICATE] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "client_certificate", IN_DOOR(credential.client_certificate), PATH,
+                                .meaning = "of an application, PEM with key, instead of AZURE_CLIENT_CERTIFICATE_PATH"},
+    [KEY_CLIENT_CERTIFICATE_PASSWORD] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "client_certificate_password", IN_DOOR(credential.client_certificate_password),
+                                         .secret = true, TEXT(256), .meaning = "of that key, instead of AZURE_CLIENT_CERTIFICATE_PASSWORD"},
+    [KEY_TOKEN_FILE] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "token_file", IN_DOOR(credential.token_file), PATH,
+                        .meaning = "of a workload identity, instead of AZURE_FEDERATED_TOKEN_FILE"},
+    [KEY_OBJECT_ID] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "object_id", IN_DOOR(credential.object_id), TEXT(127),
+                       .meaning = "of a user-assigned managed identity, instead of client_id"},
+    [KEY_RESOURCE_ID] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "resource_id", IN_DOOR(credential.resource_id), TEXT(511),
+                         .meaning = "of a user-assigned managed identity, instead of client_id"},
+    [KEY_AUTHORITY_HOST] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "authority_host", IN_DOOR(credential.authority_host), TEXT(255),
+                            .meaning = "Entra ID's host, instead of AZURE_AUTHORITY_HOST and login.microsoftonline.com"},
+    [KEY_BROKER] = {FOR_AMQP, .name = "broker", IN_DRAFT(broker), TEXT(280), .meaning = "with type = amqp: amqps://HOST[:PORT], or amqp://HOST[:PORT] without TLS"},
+    [KEY_ADDRESS] = {FOR_AMQP, .name = "address", IN_DRAFT(address), TEXT(256), .meaning = "with type = amqp: the target's address at the broker, a queue's name"},
+    [KEY_SASL_USER] = {FOR_AMQP, .effect = CONFIG_NEW_PEER, .name = "sasl_user", IN_DOOR(sasl_user), TEXT(256),
+                       .meaning = "with type = amqp: for SASL PLAIN; left out: ANONYMOUS"},
+    [KEY_SASL_PASSWORD] = {FOR_AMQP, .effect = CONFIG_NEW_PEER, .name = "sasl_password", IN_DOOR(sasl_password), .secret = true, TEXT(256),
+                           .meaning = "with sasl_user, best as ${file:PATH}"},
+    [KEY_KEY_PROPERTY] = {FOR_AMQP, .effect = CONFIG_NEW_PEER, .name = "key_property", IN_DOOR(key_property), TEXT(150), .standard = "group-id",
+                          .meaning = "with type = amqp: where an event's key goes: group-id, subject, property:NAME or annotation:NAME"},
+    [KEY_WINDOW_EVENTS] = {FOR_AMQP, .name = "window_events", IN_STREAM(stream.window_events), NUMBER(1, 65536), .unit = "events", .standard = "256",
+                           .meaning = "with type = amqp: messages of a domain under way at once; 1: a refused one is overtaken by none"},
+    [KEY_TRANSPORT] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "transport", IN_DOOR(transport), WORD(transport_words), .standard = "amqp",
+                       .meaning = "AMQP over TCP, or within a WebSocket (port 443)"},
+    [KEY_ENDPOINT] = {.effect = CONFIG_NEW_PEER, .name = "endpoint", IN_DOOR(endpoint), TEXT(280),
+                      .meaning = "HOST[:PORT] where TCP goes instead (private link, gateway); names stay the namespace's"},
+    [KEY_PROXY] = {.effect = CONFIG_NEW_PEER, .name = "proxy", IN_DOOR(proxy_text), TEXT(280), .standard = "none",
+                   .meaning = "none, auto (as https_proxy, all_proxy and no_proxy say), or http://HOST[:PORT], asked to CONNECT"},
+    [KEY_PROXY_USER] = {.effect = CONFIG_NEW_PEER, .name = "proxy_user", IN_DOOR(proxy_user), TEXT(256), .meaning = "for Basic authentication at the proxy"},
+    [KEY_PROXY_PASSWORD] = {.effect = CONFIG_NEW_PEER, .name = "proxy_password", IN_DOOR(proxy_password), .secret = true, TEXT(256),
+                            .meaning = "with proxy_user, best as ${file:PATH}"},
+    [KEY_CA_FILE] = {.effect = CONFIG_NEW_PEER, .name = "ca_file", IN_DOOR(ca_file), PATH, .meaning = "PEM file of trusted authorities instead of the system's store"},
+    [KEY_CA_DIR] = {.effect = CONFIG_NEW_PEER, .name = "ca_dir", IN_DOOR(ca_dir), PATH, .meaning = "directory of trusted authorities (c_rehash) instead of the system's store"},
+    [KEY_TLS_CERTIFICATE] = {.effect = CONFIG_NEW_PEER, .name = "tls_certificate", IN_DOOR(tls_certificate), PATH,
+                             .meaning = "PEM file of our certificate and its chain, for a peer that asks for one"},
+    [KEY_TLS_KEY] = {.effect = CONFIG_NEW_PEER, .name = "tls_key", IN_DOOR(tls_key), PATH, .meaning = "PEM file of its key; left out: in tls_certificate"},
+    [KEY_TLS_KEY_PASSWORD] = {.effect = CONFIG_NEW_PEER, .name = "tls_key_password", IN_DOOR(tls_key_password), .secret = true, TEXT(256),
+                              .meaning = "pass phrase of that key, best as ${file:PATH}"},
     [KEY_GROUP] = {.name = "group", IN_STREAM(stream.group), TEXT(63), .meaning = "group whose members may create rings in the stream's directory"},
     [KEY_LINGER] = {.name = "linger_ms", IN_STREAM(stream.linger_ms), NUMBER(0, 60000), .unit = "ms", .standard = "5",
                     .meaning = "how long a batch waits to be filled"},
@@ -63,9 +130,9 @@ const struct config_field config_fields[KEY_COUNT] = {
                            .meaning = "first wait after a failure, doubled with each further one"},
     [KEY_RETRY_BACKOFF_MAX] = {.name = "retry_backoff_max_seconds", IN_STREAM(stream.retry_backoff_max_seconds), NUMBER(1, 3600), .unit = "s",
                                .standard = "60", .meaning = "longest wait after a failure"},
-    [KEY_TOKEN] = {.name = "token_seconds", IN_STREAM(stream.token_seconds), NUMBER(5, 604800), .unit = "s", .standard = "3600",
+    [KEY_TOKEN] = {FOR_HUBS, .name = "token_seconds", IN_STREAM(stream.token_seconds), NUMBER(5, 604800), .unit = "s", .standard = "3600",
                    .meaning = "life of a token made from the key"},
-    [KEY_PARTITION_REFRESH] = {.name = "partition_refresh_seconds", IN_STREAM(stream.partition_refresh_seconds), NUMBER(1, 86400), .unit = "s",
+    [KEY_PARTITION_REFRESH] = {FOR_HUBS, .name = "partition_refresh_seconds", IN_STREAM(stream.partition_refresh_seconds), NUMBER(1, 86400), .unit = "s",
                                .standard = "300", .meaning = "how often the hub's partitions are read again"},
     [KEY_MAX_SIZE] = {.name = "max_size", IN_STREAM(stream.max_size), NUMBER(1, CONFIG_CONNECTIONS_MAX), .unit = "connections", .standard = "10",
                       .meaning = "most connections, over all workers; each worker has one at least"},
@@ -83,16 +150,15 @@ const struct config_field config_fields[KEY_COUNT] = {
                          .meaning = "an event refused by the hub more often than this is dead-lettered; 0: it is tried for ever"},
     [KEY_MAX_AGE] = {.name = "max_age_seconds", IN_STREAM(stream.max_age_seconds), NUMBER(0, 31536000), .unit = "s", .standard = "0",
                      .meaning = "an event older than this is dead-lettered, an outage's too; 0: never"},
-    [KEY_THROUGHPUT_UNITS] = {.name = "throughput_units", IN_STREAM(stream.throughput_units), NUMBER(0, 10000), .unit = "units", .standard = "0",
+    [KEY_THROUGHPUT_UNITS] = {FOR_HUBS, .name = "throughput_units", IN_STREAM(stream.throughput_units), NUMBER(0, 10000), .unit = "units", .standard = "0",
                               .meaning = "send no more than so many units of 1 MB/s and 1000 events/s; 0: no quota"},
 };
 /* clang-format on */
 
-static const char *const net_names[] = {[NET_AUTO] = "auto", [NET_URING] = "uring", [NET_EPOLL] = "epoll"};
-
 static int text_set(const struct config_field *field, const char *value, char *to, char *why, size_t why_len);
 static int number_set(const struct config_field *field, const char *value, void *to);
-static int net_set(const char *value, enum net_kind *to);
+static int word_set(const struct config_field *field, const char *value, uint32_t *to);
+static void words_join(const struct config_field *field, char *to, size_t to_len);
 static const char *digits_take(const char *text, uint64_t *value);
 static uint64_t bytes_unit(const char *text);
 static unsigned name_distance(const char *left, const char *right);
@@ -109,8 +175,8 @@ int config_field_set(const struct config_field *field, const char *value, void *
     case CONFIG_BYTES:
         error = number_set(field, value, to);
         break;
-    case CONFIG_NET:
-        error = net_set(value, to);
+    case CONFIG_WORD:
+        error = word_set(field, value, to);
         break;
     case CONFIG_LEVELS:
         error = strlen(value) < field->size ? log_check_levels(value) : -EINVAL;
@@ -176,13 +242,18 @@ void config_field_limits(const struct config_field *field, char *to, size_t to_l
         config_bytes_text(field->max, most, sizeof most);
         snprintf(to, to_len, "%sbytes (KiB, MiB, GiB, kB, MB, GB) from %s to %s", field->zero_is_none ? "0 or " : "", least, most);
         break;
-    case CONFIG_NET:
-        snprintf(to, to_len, "auto, uring or epoll");
+    case CONFIG_WORD:
+        words_join(field, to, to_len);
         break;
     case CONFIG_LEVELS:
         snprintf(to, to_len, "error, warn, info, debug or trace, also by area: info, pool=debug");
         break;
     }
+}
+
+bool config_field_fits(const struct config_field *field, enum door_type type)
+{
+    return field->of_type == CONFIG_ANY_TYPE || (field->of_type == CONFIG_AMQP_ONLY) == (type == DOOR_AMQP);
 }
 
 bool config_field_is_kept(const struct config_field *field)
@@ -195,7 +266,6 @@ void config_field_text(const struct config_field *field, const void *base, char 
     const void *at = (const char *)base + field->offset;
     uint64_t bytes = 0;
     uint32_t number = 0;
-    enum net_kind net;
     switch (field->kind) {
     case CONFIG_TEXT:
     case CONFIG_PATH:
@@ -210,9 +280,9 @@ void config_field_text(const struct config_field *field, const void *base, char 
         memcpy(&bytes, at, sizeof bytes);
         config_bytes_text(bytes, to, to_len);
         break;
-    case CONFIG_NET:
-        memcpy(&net, at, sizeof net);
-        snprintf(to, to_len, "%s", net_names[net]);
+    case CONFIG_WORD:
+        memcpy(&number, at, sizeof number);
+        snprintf(to, to_len, "%s", field->words[number]);
         break;
     }
 }
@@ -273,14 +343,23 @@ static int number_set(const struct config_field *field, const char *value, void 
     return 0;
 }
 
-static int net_set(const char *value, enum net_kind *to)
+static int word_set(const struct config_field *field, const char *value, uint32_t *to)
 {
-    for (size_t i = 0; i < sizeof net_names / sizeof *net_names; i++)
-        if (strcmp(net_names[i], value) == 0) {
-            *to = (enum net_kind)i;
+    for (uint32_t i = 0; field->words[i] != NULL; i++)
+        if (strcmp(field->words[i], value) == 0) {
+            *to = i;
             return 0;
         }
     return -EINVAL;
+}
+
+/* "auto, uring or epoll" */
+static void words_join(const struct config_field *field, char *to, size_t to_len)
+{
+    size_t len = 0;
+    to[0] = '\0';
+    for (uint32_t i = 0; field->words[i] != NULL && len < to_len; i++)
+        len += (size_t)snprintf(to + len, to_len - len, "%s%s", i == 0 ? "" : field->words[i + 1] != NULL ? ", " : " or ", field->words[i]);
 }
 
 /* What follows the digits, or NULL: none, or more than 64 bits. */

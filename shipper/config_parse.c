@@ -117,7 +117,7 @@ static void value_set(struct parse *parse, const struct config_field *field, voi
     int error = count < 0 ? count : config_field_set(field, value, base, why, sizeof why);
     if (warning[0] != '\0')
         config_warn(parse->report, parse->line, field->name, "%s", warning);
-    bool is_word = field->kind == CONFIG_NUMBER || field->kind == CONFIG_BYTES || field->kind == CONFIG_NET;
+    bool is_word = field->kind == CONFIG_NUMBER || field->kind == CONFIG_BYTES || field->kind == CONFIG_WORD;
     if (error != 0 && count == 0 && is_word && value[0] != '\0' && is_quotable(value)) /* what an ${…} gave may be a secret */
         config_complain(parse->report, parse->line, field->name, "%s: %s", value, why);
     else if (error != 0)

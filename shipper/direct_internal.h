@@ -1,5 +1,5 @@
-/* What the files of libehring-direct share: ehring_direct.c (calls and outcomes), direct_session.c (connected, token, links), direct_wire.c
- * (socket and TLS), direct_encode.c (events into one message). Private to them. */
+/* What the files of libehring-direct share: ehring_direct.c (calls and outcomes), direct_options.c (settings), direct_session.c (connected,
+ * token, links), direct_wire.c (socket and TLS), direct_encode.c (events into one message). Private to them. */
 #ifndef EHRING_DIRECT_INTERNAL_H
 #define EHRING_DIRECT_INTERNAL_H
 
@@ -9,7 +9,7 @@
 
 #include "amqp.h"
 #include "conn.h"
-#include "connstr.h"
+#include "door.h"
 #include "ehring_direct.h"
 #include "tls.h"
 
@@ -22,8 +22,7 @@ struct direct_link {
     char address[320]; /* hub, or hub/Partitions/id */
 };
 struct ehring_direct {
-    struct connstr connstr;
-    char hub[257];
+    struct door door;
     char audience[600];
     uint32_t connect_timeout_ms;
     struct tls_context *tls_context; /* NULL: plain */
@@ -56,6 +55,10 @@ int64_t direct_deadline_ms(int timeout_ms);
 int direct_fail(struct ehring_direct *direct, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same with the peer's condition and text appended, and the code that the condition calls for. */
 int direct_fail_peer(struct ehring_direct *direct, const char *what, const struct conn_event *event);
+
+/* ---- direct_options.c ---- */
+/* What the caller says of its peer as direct->door. 0, or negative errno with a sentence. */
+int direct_door_make(struct ehring_direct *direct, const char *connection_string, const struct ehring_direct_options *options);
 
 /* ---- direct_wire.c ---- */
 /* Resolves the host and connects. 0 or negative errno with a sentence. */

@@ -109,8 +109,8 @@ static int session_token(struct ehring_direct *direct, int64_t deadline_ms)
         if (event.status >= 200 && event.status < 300)
             return 0;
         char what[700];
-        snprintf(what, sizeof what, "token for %.260s refused (policy %.260s, status %d)", direct->hub,
-                 direct->connstr.key_name[0] ? direct->connstr.key_name : "of the given signature", event.status);
+        snprintf(what, sizeof what, "token for %.260s refused (policy %.260s, status %d)", direct->door.hub,
+                 direct->door.connstr.key_name[0] ? direct->door.connstr.key_name : "of the given signature", event.status);
         return direct_fail_peer(direct, what, &event);
     }
     return ret < 0 ? ret : time_up(direct, "the token to be accepted");
@@ -122,15 +122,15 @@ static int token_put(struct ehring_direct *direct)
     int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND;
     int64_t expires_s = now_s + TOKEN_SECONDS;
     int ret;
-    if (direct->connstr.signature[0]) {
-        expires_s = sas_expiry(direct->connstr.signature);
+    if (direct->door.connstr.signature[0]) {
+        expires_s = sas_expiry(direct->door.connstr.signature);
         if (expires_s <= now_s)
             return direct_fail(direct, -EACCES, "the SharedAccessSignature of the connection string has expired");
-        ret = conn_put_token(direct->conn, "servicebus.windows.net:sastoken", direct->audience, direct->connstr.signature, expires_s);
+        ret = conn_put_token(direct->conn, "servicebus.windows.net:sastoken", direct->audience, direct->door.connstr.signature, expires_s);
         direct->token_renew_at_s = expires_s;
         return ret;
     }
-    ret = sas_make_token(direct->audience, direct->connstr.key_name, direct->connstr.key, expires_s, token, sizeof token);
+    ret = sas_make_token(direct->audience, direct->door.connstr.key_name, direct->door.connstr.key, expires_s, token, sizeof token);
     if (ret == 0)
         ret = conn_put_token(direct->conn, "servicebus.windows.net:sastoken", direct->audience, token, expires_s);
     explicit_bzero(token, sizeof token);
@@ -150,7 +150,7 @@ static int link_find(const struct ehring_direct *direct, const char *address)
 /* The first is the hub's. When all others are taken, the next in turn is given up. */
 static int link_slot(struct ehring_direct *direct, const char *address)
 {
-    if (strcmp(address, direct->hub) == 0)
+    if (strcmp(address, direct->door.hub) == 0)
         return 0;
     for (uint32_t i = 1; i < DIRECT_LINKS_MAX; i++) {
         if (direct->link[i].number < 0)
@@ -204,5 +204,5 @@ static int link_await_credit(struct ehring_direct *direct, int index, int64_t de
 
 static int time_up(struct ehring_direct *direct, const char *what)
 {
-    return direct_fail(direct, -ETIMEDOUT, "%s did not give %s in time", direct->connstr.host, what);
+    return direct_fail(direct, -ETIMEDOUT, "%s did not give %s in time", direct->door.connstr.host, what);
 }

@@ -14,8 +14,6 @@
 
 #include <openssl/rand.h>
 
-#define PORT_TLS 5671
-#define PORT_PLAIN 5672
 #define READ_ON_MS 1000
 
 static int dial(const struct addrinfo *address, int64_t deadline_ms);
@@ -31,11 +29,11 @@ int wire_connect(struct ehring_direct *direct, int64_t deadline_ms)
 {
     char port[8];
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
-    uint16_t number = direct->connstr.port ? direct->connstr.port : direct->tls_context ? PORT_TLS : PORT_PLAIN;
-    snprintf(port, sizeof port, "%u", number);
-    int error = getaddrinfo(direct->connstr.host, port, &hints, &list);
+    const char *host = door_dial_host(&direct->door);
+    snprintf(port, sizeof port, "%u", door_dial_port(&direct->door));
+    int error = getaddrinfo(host, port, &hints, &list);
     if (error != 0)
-        return direct_fail(direct, -EHOSTUNREACH, "host %s is not resolved: %s", direct->connstr.host, gai_strerror(error));
+        return direct_fail(direct, -EHOSTUNREACH, "host %s is not resolved: %s", host, gai_strerror(error));
     int left = 0, ret = -EHOSTUNREACH;
     for (const struct addrinfo *at = list; at; at = at->ai_next)
         left++;
@@ -48,7 +46,7 @@ int wire_connect(struct ehring_direct *direct, int64_t deadline_ms)
     }
     freeaddrinfo(list);
     if (direct->fd < 0)
-        return direct_fail(direct, ret, "cannot connect to %s port %s: %s", direct->connstr.host, port, strerror(-ret));
+        return direct_fail(direct, ret, "cannot connect to %s port %s: %s", host, port, strerror(-ret));
     ret = engine_start(direct);
     if (ret < 0)
         wire_close(direct);
@@ -133,12 +131,13 @@ static int engine_start(struct ehring_direct *direct)
     if (RAND_bytes((unsigned char *)random, sizeof random) != 1)
         return direct_fail(direct, -EIO, "no random numbers");
     snprintf(container_id, sizeof container_id, "ehring-direct-%d-%08x%08x", (int)getpid(), random[0], random[1]);
-    int ret = conn_open(
-        &(struct conn_options){
-            .container_id = container_id, .hostname = direct->connstr.host, .product = "ehring-direct", .version = EHRING_BUILD_VERSION},
-        &direct->conn);
+    int ret = conn_open(&(struct conn_options){.container_id = container_id,
+                                               .hostname = direct->door.connstr.host,
+                                               .product = "ehring-direct",
+                                               .version = EHRING_BUILD_VERSION},
+                        &direct->conn);
     if (ret == 0 && direct->tls_context)
-        ret = tls_open(direct->tls_context, direct->connstr.host, &direct->tls);
+        ret = tls_open(direct->tls_context, direct->door.connstr.host, &direct->tls);
     return ret < 0 ? direct_fail(direct, ret, "cannot start the connection: %s", strerror(-ret)) : 0;
 }
 
@@ -245,5 +244,5 @@ static int bytes_decrypt(struct ehring_direct *direct, size_t len)
 
 static int lost(struct ehring_direct *direct, int code, const char *why)
 {
-    return direct_fail(direct, code, "connection to %s lost: %s", direct->connstr.host, why);
+    return direct_fail(direct, code, "connection to %s lost: %s", direct->door.connstr.host, why);
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "clock.h"
 #include "utf8.h"
@@ -44,7 +43,7 @@ int ehring_direct_open(const char *connection_string, const struct ehring_direct
     direct->fd = -1;
     ret = handle_fill(direct, connection_string, options ? options : &defaults);
     if (ret == 0)
-        ret = session_link(direct, direct->hub, direct_deadline_ms((int)direct->connect_timeout_ms));
+        ret = session_link(direct, direct->door.hub, direct_deadline_ms((int)direct->connect_timeout_ms));
     if (ret < 0) {
         if (error && error_cap > 0)
             snprintf(error, error_cap, "%s", direct->error);
@@ -157,26 +156,20 @@ int direct_fail_peer(struct ehring_direct *direct, const char *what, const struc
 static int handle_fill(struct ehring_direct *direct, const char *connection_string, const struct ehring_direct_options *options)
 {
     char why[512];
-    int ret = connection_string ? connstr_parse(connection_string, &direct->connstr, why, sizeof why) : -EINVAL;
-    if (ret < 0)
-        return direct_fail(direct, ret, "connection string: %s", connection_string ? why : "none given");
-    const char *hub = options->hub && options->hub[0] ? options->hub : direct->connstr.hub;
-    if (!hub[0])
-        return direct_fail(direct, -EINVAL, "no hub: neither the connection string's EntityPath nor the option names one");
-    if (direct->connstr.hub[0] && strcasecmp(hub, direct->connstr.hub) != 0)
-        return direct_fail(direct, -EINVAL, "two hubs: EntityPath %s, option %s", direct->connstr.hub, hub);
-    if (strlen(hub) >= sizeof direct->hub)
-        return direct_fail(direct, -EINVAL, "hub name of %zu bytes, at most %zu", strlen(hub), sizeof direct->hub - 1);
-    snprintf(direct->hub, sizeof direct->hub, "%s", hub);
-    snprintf(direct->audience, sizeof direct->audience, "sb://%s/%s", direct->connstr.host, hub);
     direct->connect_timeout_ms = options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     if (direct->connect_timeout_ms > INT32_MAX)
         direct->connect_timeout_ms = INT32_MAX;
     for (uint32_t i = 0; i < DIRECT_LINKS_MAX; i++)
         direct->link[i].number = -1;
-    if (direct->connstr.emulator)
+    int ret = direct_door_make(direct, connection_string, options);
+    if (ret < 0)
+        return ret;
+    const struct door *door = &direct->door;
+    snprintf(direct->audience, sizeof direct->audience, "sb://%s/%s", door->connstr.host, door->hub);
+    if (door->plain)
         return 0;
-    ret = tls_context_open(options->ca_file, NULL, &direct->tls_context, why, sizeof why);
+    ret = tls_context_open(door->ca_file[0] ? door->ca_file : NULL, door->ca_dir[0] ? door->ca_dir : NULL, &direct->tls_context, why,
+                           sizeof why);
     return ret < 0 ? direct_fail(direct, ret, "%s", why) : 0;
 }
 
@@ -184,7 +177,7 @@ static void handle_free(struct ehring_direct *direct)
 {
     wire_close(direct);
     tls_context_close(direct->tls_context);
-    connstr_wipe(&direct->connstr);
+    explicit_bzero(&direct->door, sizeof direct->door);
     free(direct->message);
     free(direct);
 }
@@ -212,7 +205,8 @@ static int route_check(struct ehring_direct *direct, const char *key, const char
 
 static int route_address(struct ehring_direct *direct, const char *partition_id, char *to, size_t cap)
 {
-    int len = partition_id ? snprintf(to, cap, "%s/Partitions/%s", direct->hub, partition_id) : snprintf(to, cap, "%s", direct->hub);
+    int len =
+        partition_id ? snprintf(to, cap, "%s/Partitions/%s", direct->door.hub, partition_id) : snprintf(to, cap, "%s", direct->door.hub);
     return len > 0 && (size_t)len < cap ? 0 : -EINVAL;
 }
 
@@ -247,7 +241,7 @@ static int outcome_wait(struct ehring_direct *direct, struct sending *sending, i
             return sending->result;
     }
     if (ret == 0)
-        ret = direct_fail(direct, -ETIMEDOUT, "no outcome from %s in time", direct->hub);
+        ret = direct_fail(direct, -ETIMEDOUT, "no outcome from %s in time", direct->door.hub);
     while (conn_next_event(direct->conn, &event)) { /* the wire broke: what was known by then counts */
         if (outcome_event(direct, sending, &event))
             return sending->result;

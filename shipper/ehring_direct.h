@@ -38,7 +38,9 @@ struct ehring_direct_options {
     const char *hub;             /* NULL: the connection string's EntityPath; if both are given they must agree */
     const char *ca_file;         /* PEM file of the authorities to trust instead of the system's; NULL: the system's */
     uint32_t connect_timeout_ms; /* name, TCP, TLS, token and link together; 0: 10,000 */
-    uint64_t reserved[4];        /* zero */
+    const char *const
+        *settings;        /* "name = value" each, the last one NULL; NULL: none. See ehring-direct(3): transport, proxy, credential … */
+    uint64_t reserved[3]; /* zero */
 };
 
 enum ehring_direct_outcome {
@@ -85,10 +87,10 @@ struct ehring_direct_event {
     uint64_t reserved[2]; /* zero */
 };
 
-/* Connects, puts a token and attaches to the hub. *out is the caller's to close. Any thread.
- * 0, or a negative errno with a sentence in `error` (unless NULL): -EINVAL connection string or option, -EHOSTUNREACH name not resolved,
- * -ECONNREFUSED and others of connect(2), -EPROTO TLS or AMQP, -EACCES key or token refused, -ENOENT no such hub, -ECONNRESET closed
- * meanwhile, -ETIMEDOUT, -ENOMEM. */
+/* Connects, puts a token and attaches to the hub. `connection_string` may be NULL if the settings name a namespace. *out is the caller's to
+ * close. Any thread. 0, or a negative errno with a sentence in `error` (unless NULL): -EINVAL connection string or option, -EHOSTUNREACH
+ * name not resolved, -ECONNREFUSED and others of connect(2), -EPROTO TLS or AMQP, -EACCES key or token refused, -ENOENT no such hub,
+ * -ECONNRESET closed meanwhile, -ETIMEDOUT, -ENOMEM. */
 EHRING_DIRECT_API int ehring_direct_open(const char *connection_string, const struct ehring_direct_options *options,
                                          struct ehring_direct **out, char *error, size_t error_cap);
 

@@ -19,14 +19,14 @@ int setup_make(const struct config_stream *config, const struct setup *before, e
     }
     setup->config = *config;
     order_count_add(&setup->users, 1);
-    snprintf(setup->audience, sizeof setup->audience, "sb://%s/%s", config->connstr.host, config->hub);
+    snprintf(setup->audience, sizeof setup->audience, "sb://%s/%s", config->door.connstr.host, config->door.hub);
     setup->hub_number = before ? before->hub_number + (effect >= CONFIG_NEW_HUB) : 0;
     int rc = 0;
     if (before && effect == CONFIG_AT_USE)
         rc = tls_context_share(before->tls, &setup->tls);
-    else if (!config->connstr.emulator)
-        rc = tls_context_open(config->ca_file[0] ? config->ca_file : NULL, config->ca_dir[0] ? config->ca_dir : NULL, &setup->tls, why,
-                              why_len);
+    else if (!config->door.plain)
+        rc = tls_context_open(config->door.ca_file[0] ? config->door.ca_file : NULL, config->door.ca_dir[0] ? config->door.ca_dir : NULL,
+                              &setup->tls, why, why_len);
     if (rc < 0) {
         setup_give(setup);
         return rc;

@@ -23,12 +23,6 @@ static void tls_drain(struct uplink *up, int64_t now_ns);
 static void renew(struct uplink *up, int64_t now_ns);
 static void blocked_note(struct uplink *up, bool blocked, int64_t now_ns);
 
-uint16_t uplink_port(const struct uplink *up)
-{
-    const struct connstr *cs = &up->setup->config.connstr;
-    return cs->port ? cs->port : cs->emulator ? 5672 : 5671;
-}
-
 void uplink_open(struct uplink *up, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
                  uint32_t worker, struct uplink_health *health)
 {
@@ -140,8 +134,8 @@ bool uplink_begin(struct uplink *up, int64_t now_ns)
         up->next_setup = NULL;
     }
     up->begun_ns = now_ns;
-    snprintf(up->query.host, sizeof up->query.host, "%s", up->setup->config.connstr.host);
-    up->query.port = uplink_port(up);
+    snprintf(up->query.host, sizeof up->query.host, "%s", door_dial_host(&up->setup->config.door));
+    up->query.port = door_dial_port(&up->setup->config.door);
     uplink_enter(up, UPLINK_RESOLVING, 0, now_ns);
     resolve_begin(up->resolver, &up->query);
     return true;
@@ -240,7 +234,7 @@ void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t 
 
 static void connected(struct uplink *up, int64_t now_ns)
 {
-    const struct connstr *cs = &up->setup->config.connstr;
+    const struct connstr *cs = &up->setup->config.door.connstr;
     snprintf(up->container_id, sizeof up->container_id, "ehring-%ld-%s-%u-%x", (long)getpid(), up->setup->config.name, up->worker,
              (unsigned)up->handle);
     int rc = conn_open(

@@ -28,8 +28,9 @@ void uplink_fail_as(struct uplink *up, const struct outcome *outcome, const char
     int64_t wait_ns = up->next_setup ? 0 : health_note(up, &known, now_ns); /* what an old peer says is not of the new one */
     log_line(known.normal ? LOG_INFO : LOG_WARN, "pool", what,
              "stream=%s worker=%u host=%s port=%u hub=%s policy=%s reason=%s action=%s retry_ms=%lld remedy=%s", config->name, up->worker,
-             config->connstr.host, uplink_port(up), config->hub, config->connstr.key_name[0] ? config->connstr.key_name : "-", quoted,
-             outcome_action_name(known.action), (long long)(wait_ns / CLOCK_NS_PER_MS), remedy);
+             config->door.connstr.host, door_port(&config->door), config->door.hub,
+             config->door.connstr.key_name[0] ? config->door.connstr.key_name : "-", quoted, outcome_action_name(known.action),
+             (long long)(wait_ns / CLOCK_NS_PER_MS), remedy);
 }
 
 /* A connection that had been ready is replaced at once, the first time: losing one after hours of work is normal life. */

@@ -80,7 +80,7 @@ static bool event_take(struct uplink *up, const struct conn_event *event, int64_
 static void greet(struct uplink *up, int64_t now_ns)
 {
     uplink_enter(up, UPLINK_GREETING, REQUEST_WAIT_NS, now_ns);
-    up->greeting_link = conn_link_open(up->conn, up->setup->config.hub);
+    up->greeting_link = conn_link_open(up->conn, up->setup->config.door.hub);
     if (up->greeting_link < 0)
         uplink_fail(up, "the ready_message could not be sent", strerror(-up->greeting_link), now_ns);
 }
@@ -140,7 +140,7 @@ static void ready(struct uplink *up, int64_t now_ns)
     up->health->was_ready = true;
     order_none_add64(&up->counters->connect_count, 1);
     log_line(LOG_INFO, "pool", "connection is ready", "stream=%s worker=%u host=%s hub=%s partitions=%u", config->name, up->worker,
-             config->connstr.host, config->hub, order_none_load32(&up->stream->partition_count));
+             config->door.connstr.host, config->door.hub, order_none_load32(&up->stream->partition_count));
 }
 
 static void closed(struct uplink *up, const struct conn_event *event, int64_t now_ns)
@@ -178,15 +178,15 @@ void uplink_put_token(struct uplink *up, int64_t now_ns)
     if (up->state == UPLINK_OPENING)
         uplink_enter(up, UPLINK_TOKEN, REQUEST_WAIT_NS, now_ns);
     up->token_renew_at_ns = 0;
-    if (config->connstr.signature[0]) {
-        expires_s = sas_expiry(config->connstr.signature);
+    if (config->door.connstr.signature[0]) {
+        expires_s = sas_expiry(config->door.connstr.signature);
         if (expires_s <= now_s) {
             uplink_fail(up, "the shared access signature has expired: give a new one, or a key", "expired", now_ns);
             return;
         }
-        rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->setup->audience, config->connstr.signature, expires_s);
+        rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->setup->audience, config->door.connstr.signature, expires_s);
     } else {
-        rc = sas_make_token(up->setup->audience, config->connstr.key_name, config->connstr.key, expires_s, token, sizeof token);
+        rc = sas_make_token(up->setup->audience, config->door.connstr.key_name, config->door.connstr.key, expires_s, token, sizeof token);
         if (rc == 0)
             rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->setup->audience, token, expires_s);
         explicit_bzero(token, sizeof token);
@@ -239,7 +239,7 @@ static void renewal_failed(struct uplink *up, const struct outcome *outcome, con
         wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS;
     up->token_renew_at_ns = now_ns + wait_ns;
     log_line(LOG_WARN, "pool", what, "stream=%s worker=%u host=%s hub=%s reason=%s retry_ms=%lld token=\"the old one is still in use\"",
-             config->name, up->worker, config->connstr.host, config->hub, log_quote(quoted, sizeof quoted, reason),
+             config->name, up->worker, config->door.connstr.host, config->door.hub, log_quote(quoted, sizeof quoted, reason),
              (long long)(wait_ns / CLOCK_NS_PER_MS));
 }
 
@@ -250,12 +250,12 @@ void uplink_read_hub(struct uplink *up, int64_t now_ns)
     int64_t expires_s = clock_wall_ns() / CLOCK_NS_PER_SECOND + config->token_seconds;
     int rc = 0;
     up->hub_read_at_ns = now_ns + config->partition_refresh_seconds * CLOCK_NS_PER_SECOND;
-    if (config->connstr.signature[0])
-        snprintf(token, sizeof token, "%s", config->connstr.signature);
+    if (config->door.connstr.signature[0])
+        snprintf(token, sizeof token, "%s", config->door.connstr.signature);
     else
-        rc = sas_make_token(up->setup->audience, config->connstr.key_name, config->connstr.key, expires_s, token, sizeof token);
+        rc = sas_make_token(up->setup->audience, config->door.connstr.key_name, config->door.connstr.key, expires_s, token, sizeof token);
     if (rc == 0)
-        rc = conn_read_hub(up->conn, config->hub, token);
+        rc = conn_read_hub(up->conn, config->door.hub, token);
     explicit_bzero(token, sizeof token);
     request_begun(up, rc, "the hub's properties could not be asked for", now_ns);
 }

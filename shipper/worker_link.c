@@ -56,9 +56,9 @@ static void link_open(struct worker *worker, struct worker_stream *ws, uint32_t 
         return; /* the pool's next step looks for a connection */
     }
     if (partition == RING_PARTITION_NONE)
-        snprintf(address, sizeof address, "%s", config->hub);
+        snprintf(address, sizeof address, "%s", config->door.hub);
     else
-        snprintf(address, sizeof address, "%s/Partitions/%u", config->hub, partition);
+        snprintf(address, sizeof address, "%s/Partitions/%u", config->door.hub, partition);
     link->id = conn_link_open(up->conn, address);
     if (link->id < 0) {
         link->hold_until_ns = now_ns + backoff_wait_ns(++link->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
@@ -194,7 +194,7 @@ static void ended_log(const struct worker *worker, const struct worker_stream *w
         log_quote(remedy, sizeof remedy, outcome->remedy);
     log_line(outcome->normal ? LOG_INFO : LOG_WARN, "link", outcome->normal ? "link detached by the service" : "link refused or lost",
              "stream=%s worker=%u hub=%s partition=%s condition=%s action=%s retry_ms=%lld reason=%s remedy=%s", config->name,
-             worker->index, config->hub, where, event->condition[0] ? event->condition : "-", outcome_action_name(outcome->action),
+             worker->index, config->door.hub, where, event->condition[0] ? event->condition : "-", outcome_action_name(outcome->action),
              (long long)(wait_ns / CLOCK_NS_PER_MS), log_quote(quoted, sizeof quoted, event->description), remedy);
 }
 

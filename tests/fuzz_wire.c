@@ -209,9 +209,9 @@ static void fuzz_config(void)
     CHECK(config->stream_count > 0 && config->workers >= 1 && config->workers <= CONFIG_WORKERS_MAX);
     config_text(shown, sizeof shown, config);
     for (uint32_t i = 0; i < config->stream_count; i++) {
-        CHECK(config->stream[i].hub[0] != '\0' && config->stream[i].connstr.host[0] != '\0');
-        memset(config->stream[i].connstr.key, '#', strlen(config->stream[i].connstr.key));
-        memset(config->stream[i].connstr.signature, '#', strlen(config->stream[i].connstr.signature));
+        CHECK(config->stream[i].door.hub[0] != '\0' && config->stream[i].door.connstr.host[0] != '\0');
+        memset(config->stream[i].door.connstr.key, '#', strlen(config->stream[i].door.connstr.key));
+        memset(config->stream[i].door.connstr.signature, '#', strlen(config->stream[i].door.connstr.signature));
     }
     config_text(shown_without, sizeof shown_without, config);
     CHECK(strcmp(shown, shown_without) == 0); /* what is shown does not depend on the secrets */

@@ -39,10 +39,10 @@ static struct config_stream config_of(uint16_t port)
                                    .token_seconds = 3600,
                                    .partition_refresh_seconds = 300};
     strcpy(config.name, "orders");
-    strcpy(config.hub, "orders");
-    strcpy(config.connstr.host, "127.0.0.1");
-    config.connstr.port = port;
-    config.connstr.emulator = true;
+    strcpy(config.door.hub, "orders");
+    strcpy(config.door.connstr.host, "127.0.0.1");
+    config.door.connstr.port = port;
+    config.door.connstr.emulator = true;
     return config;
 }
 

@@ -36,9 +36,9 @@ static void rig_begin(struct rig *rig)
     snprintf(rig->config.rings, sizeof rig->config.rings, "%s/r", rig->dir);
     rig->config.stream_count = rig->config.workers = 1;
     strcpy(rig->config.stream[0].name, "orders");
-    strcpy(rig->config.stream[0].hub, "orders");
-    strcpy(rig->config.stream[0].connstr.host, "localhost");
-    rig->config.stream[0].connstr.emulator = true; /* no TLS context */
+    strcpy(rig->config.stream[0].door.hub, "orders");
+    strcpy(rig->config.stream[0].door.connstr.host, "localhost");
+    rig->config.stream[0].door.connstr.emulator = true; /* no TLS context */
     rig->main_fd = eventfd(0, EFD_NONBLOCK);
 }
 

@@ -1,33 +1,56 @@
 #!/usr/bin/env bash
-# Installs through apt what building, demo and tests need and what is missing. As root or with sudo; otherwise prints the one command.
+# Installs through apt what is missing, as root or with sudo; otherwise prints the one command.
+#   setup.sh build   what building needs          setup.sh demo    and the demo
+#   setup.sh test    and the tests: brokers, proxies and SDKs that judge us
 set -eu
 
 need=()
 want_package() { dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii' || need+=("$1"); }
 want_program() { command -v "$1" >/dev/null 2>&1 || need+=("$2"); }
 
-want_program gcc gcc
-want_program g++ g++
-want_program clang clang
-want_program make make
-want_program ld binutils
-want_program openssl openssl
-want_program pkg-config pkg-config
-want_program gzip gzip
-want_package libc6-dev
-want_package liburing-dev
-want_package libqpid-proton11-dev
-want_package libssl-dev
-want_package libcurl4-openssl-dev
-want_package libcjson-dev
-want_package libinih-dev
-want_package libmicrohttpd-dev
-want_package libcriterion-dev
-want_package ca-certificates
-if [ "${1:-all}" = all ]; then
+for_build() {
+    want_program gcc gcc
+    want_program g++ g++
+    want_program make make
+    want_program ld binutils
+    want_program pkg-config pkg-config
+    want_package libc6-dev
+    want_package liburing-dev
+    want_package libqpid-proton11-dev
+    want_package libssl-dev
+    want_package libcurl4-openssl-dev
+    want_package libcjson-dev
+    want_package libinih-dev
+    want_package libmicrohttpd-dev
+    want_package libwslay-dev
+    want_package ca-certificates
+}
+for_demo() {
+    want_program openssl openssl
+    want_program gzip gzip
+    want_program tinyproxy tinyproxy-bin
+}
+for_test() {
+    want_program clang clang
+    want_package libcriterion-dev
     want_program node nodejs
     want_program npm npm
-fi
+    want_package rabbitmq-server
+    want_package python3-azure
+    want_package python3-websocket
+}
+
+part=${1:-test}
+for_build
+case $part in
+build) ;;
+demo) for_demo ;;
+test)
+    for_demo
+    for_test
+    ;;
+*) echo "setup: unknown part $part" >&2; exit 2 ;;
+esac
 
 [ ${#need[@]} -eq 0 ] && exit 0
 command="apt-get install -y --no-install-recommends ${need[*]}"
@@ -42,6 +65,5 @@ else
     exit 1
 fi
 echo "setup: installing ${need[*]}"
-export DEBIAN_FRONTEND=noninteractive
 run apt-get update -q
 run env DEBIAN_FRONTEND=noninteractive $command
