@@ -21,6 +21,11 @@ run() { # name, command…: its line is printed in one piece, whatever runs besi
     status=$?
     # criterion passes a test whose process leaked: the sanitizer's report fails it here
     if grep -qE 'ERROR: (Address|Leak|Thread|UndefinedBehavior)Sanitizer|WARNING: ThreadSanitizer|runtime error:' "$out"; then status=98; fi
+    # keys, signatures, tokens, Basic credentials and the tests' own passwords, in whatever a test prints
+    if grep -nE 'SharedAccessKey=[A-Za-z0-9+/]{16}|[?&;]sig=[A-Za-z0-9%+/]{16}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.|Basic [A-Za-z0-9+/=]{8}|hunter2' "$out" >"$out.secret"; then
+        status=97
+        echo "a secret is in the output, line $(cut -d: -f1 "$out.secret" | head -n 1)" >>"$out"
+    fi
     if [ $status -eq 0 ]; then
         echo "$name" >>"$logs/passed"
         echo "ok    $name ($((SECONDS - start)) s)$(grep -oE 'Tested: [0-9]+' "$out" | tail -1 | sed 's/^/ /')"
@@ -28,7 +33,7 @@ run() { # name, command…: its line is printed in one piece, whatever runs besi
         echo "$name" >>"$logs/failed"
         printf 'FAIL  %s (exit %d)\n%s\n' "$name" $status "$(grep -v '^ok  ' "$out" | tail -n 100 | sed 's/^/      /')"
     fi
-    rm -f "$out"
+    rm -f "$out" "$out.secret"
 }
 
 unit() { for program in "$build"/tests/test_*; do [ -x "$program" ] && run "$(basename "$program")" "$program"; done; }
