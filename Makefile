@@ -66,7 +66,7 @@ DIRECT_SO := $(BUILD)/libehring-direct.so.0
 
 PROGRAMS := $(if $(wildcard shipper/main.c),$(BUILD)/ehring-shipper) $(if $(wildcard tools/hub/main.c),$(BUILD)/ehring-hub) \
             $(addprefix $(BUILD)/ehring-,$(TOOLS)) $(if $(wildcard bench/*.c),$(BUILD)/ehring-bench)
-LIBRARIES := $(if $(CLIENT_SRC),$(EHRING_A) $(EHRING_SO) $(BUILD)/ehring.pc) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A) $(DIRECT_SO))
+LIBRARIES := $(if $(CLIENT_SRC),$(EHRING_A) $(EHRING_SO) $(BUILD)/ehring.pc) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A) $(DIRECT_SO) $(BUILD)/ehring-direct.pc)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PRINT_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PRINT_SRC))
 PLAIN_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PLAIN_SRC)) $(patsubst tests/%.cpp,$(BUILD)/tests/%,$(CXX_SRC))
@@ -111,9 +111,13 @@ $(DIRECT_SO): $(call objects,$(DIRECT_SRC)) shipper/ehring_direct.map
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared -Wl,-soname,libehring-direct.so.0 -Wl,--gc-sections -Wl,--version-script=shipper/ehring_direct.map -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) $(DIRECT_LIBS)
 	$(Q)ln -sf libehring-direct.so.0 $(BUILD)/libehring-direct.so
+pc_file = $(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(DIRECT_LIBS)|' $(1) > $(2)
 $(BUILD)/ehring.pc: client/ehring.pc.in Makefile
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+	$(call pc_file,$<,$@)
+$(BUILD)/ehring-direct.pc: shipper/ehring-direct.pc.in Makefile
+	@mkdir -p $(@D)
+	$(call pc_file,$<,$@)
 
 $(BUILD)/ehring-shipper: $(call objects,shipper/main.c) $(SHIPPER_A) $(RINGBUF_A)
 	$(call say,LINK,$@)
@@ -181,7 +185,8 @@ install: all
 	install -m 755 $(EHRING_SO) $(DIRECT_SO) $(DESTDIR)$(PREFIX)/lib/
 	ln -sf libehring.so.0 $(DESTDIR)$(PREFIX)/lib/libehring.so
 	ln -sf libehring-direct.so.0 $(DESTDIR)$(PREFIX)/lib/libehring-direct.so
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' client/ehring.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/ehring.pc
+	$(call pc_file,client/ehring.pc.in,$(DESTDIR)$(PREFIX)/lib/pkgconfig/ehring.pc)
+	$(call pc_file,shipper/ehring-direct.pc.in,$(DESTDIR)$(PREFIX)/lib/pkgconfig/ehring-direct.pc)
 	for page in $(wildcard client/*.[1-8] shipper/*.[1-8] tools/*/*.[1-8] bench/*.[1-8]); do \
 	    install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit 1; done
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Who may include whom, liburing and memory orders in their one place, and each header compiles alone.
-#   ringbuf <- client, shipper, tools, bench;  client <- tools, bench;  shipper <- tests, and tools/send through ehring_direct.h alone
+#   ringbuf <- client, shipper, tools, bench;  client <- tools, bench;  shipper <- tests, and tools/{send,ctl,direct_peer} through ehring_direct.h alone
 set -u
 CC=${1:-gcc} CXX=${2:-g++}
 cd "$(dirname "$0")/.."
@@ -17,7 +17,7 @@ forbid ringbuf 'client|shipper|tools|bench|tests'
 forbid client 'shipper|tools|bench|tests'
 forbid shipper 'client|tools|bench|tests'
 forbid tools/hub 'ringbuf|client|shipper|bench|tests'
-forbid tools 'shipper|bench|tests' '^tools/(send|ctl)/.*"shipper/ehring_direct\.h"'
+forbid tools 'shipper|bench|tests' '^tools/(direct_peer|send/|ctl/).*"shipper/ehring_direct\.h"'
 forbid bench 'shipper|tools|tests'
 
 hits=$(grep -rnE 'memory_order_|__atomic_|__sync_' --include='*.[ch]' ringbuf client shipper tools bench | grep -v '^ringbuf/ring_order.h:')

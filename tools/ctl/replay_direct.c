@@ -9,8 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shipper/ehring_direct.h"
-#include "tools/connection_string.h"
+#include "tools/direct_peer.h"
 
 enum { TRIES_MAX = 4, BUSY_TRIES_MAX = 30, BUSY_SECONDS = 4 };
 
@@ -23,18 +22,8 @@ static void wait_for(int seconds);
 
 int replay_direct_open(struct replay_direct *out, const struct replay_options *options, const volatile sig_atomic_t *stop)
 {
-    struct ehring_direct_options open = {
-        .hub = options->hub, .ca_file = options->ca_file, .connect_timeout_ms = (uint32_t)options->timeout_ms};
-    char text[CONNECTION_STRING_BYTES], error[EHRING_DIRECT_ERROR_BYTES] = "";
-
     *out = (struct replay_direct){.stop = stop, .timeout_ms = (int)options->timeout_ms};
-    if (connection_string_read("ehring-ctl", options->connection_string_file, text) != 0)
-        return -1;
-    int err = ehring_direct_open(text, &open, &out->direct, error, sizeof(error));
-    explicit_bzero(text, sizeof(text));
-    if (err)
-        fprintf(stderr, "ehring-ctl: %s\n", error[0] ? error : strerror(-err));
-    return err ? -1 : 0;
+    return direct_peer_open("ehring-ctl", &options->peer, (uint32_t)options->timeout_ms, &out->direct) == 0 ? 0 : -1;
 }
 
 void replay_direct_close(struct replay_direct *out)

@@ -28,16 +28,12 @@ static const char help[] =
     "  --rings DIR      default: $EHRING_RINGS, else /dev/shm/ehring\n"
     "  --capacity BYTES of the ring (suffix K, M, G); default 16M; no event is larger than an eighth of it\n"
     "\n"
-    "Direct\n"
-    "  --connection-string-file FILE   default: the text in $EHRING_CONNECTION_STRING\n"
-    "  --hub NAME       default: EntityPath of the connection string\n"
-    "  --ca-file FILE   trust these certificates; default: the system's\n"
-    "\n"
+    "Direct\n" DIRECT_PEER_HELP "\n"
     "  --help           this text\n"
     "\n"
     "Exit status: 0 all are accepted or were before, 1 not all (each is named with the reason), 2 wrong usage.\n";
 
-enum replay_letter { AGAIN = 1, WITHOUT_TIME, RATE, TIMEOUT_MS, RINGS, CAPACITY, DIRECT, CONNECTION_STRING_FILE, HUB, CA_FILE, HELP };
+enum replay_letter { AGAIN = 1, WITHOUT_TIME, RATE, TIMEOUT_MS, RINGS, CAPACITY, DIRECT, CONNECTION_STRING_FILE, HUB, CA_FILE, SET, HELP };
 
 static int take(struct replay_options *o, int letter, const char *text);
 static int take_number(struct replay_options *o, int letter, const char *text);
@@ -57,6 +53,7 @@ int replay_options_read(struct replay_options *o, int argc, char **argv)
                                                  {"connection-string-file", required_argument, NULL, CONNECTION_STRING_FILE},
                                                  {"hub", required_argument, NULL, HUB},
                                                  {"ca-file", required_argument, NULL, CA_FILE},
+                                                 {"set", required_argument, NULL, SET},
                                                  {"help", no_argument, NULL, HELP},
                                                  {NULL, 0, NULL, 0}};
     int letter, status;
@@ -92,14 +89,18 @@ static int take(struct replay_options *o, int letter, const char *text)
         o->rings_dir = text;
         return 0;
     case CONNECTION_STRING_FILE:
-        o->connection_string_file = text;
+        o->peer.connection_string_file = text;
         return 0;
     case HUB:
-        o->hub = text;
+        o->peer.hub = text;
         return 0;
     case CA_FILE:
-        o->ca_file = text;
+        o->peer.ca_file = text;
         return 0;
+    case SET: {
+        const char *wrong = direct_peer_set(&o->peer, text);
+        return wrong ? option_wrong("%s", wrong) : 0;
+    }
     }
     return take_number(o, letter, text);
 }
@@ -125,9 +126,9 @@ static int check(struct replay_options *o)
 {
     if (!o->dead.stream)
         return option_wrong("--stream is missing");
-    if (o->way == REPLAY_RING && (o->hub || o->ca_file || o->connection_string_file))
+    if (o->way == REPLAY_RING && direct_peer_is_given(&o->peer))
         return option_wrong(
-            "--hub, --ca-file and --connection-string-file go with --direct; a ring's hub is in the shipper's configuration");
+            "--hub, --ca-file, --set and --connection-string-file go with --direct; a ring's hub is in the shipper's configuration");
     if (o->way == REPLAY_DIRECT && o->rings_dir)
         return option_wrong("--rings goes with a ring, not with --direct");
     if (o->way == REPLAY_DIRECT && o->timeout_ms < 0)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "dead_options.h"
+#include "tools/direct_peer.h"
 
 enum replay_way { REPLAY_RING, REPLAY_DIRECT };
 
@@ -19,7 +20,7 @@ struct replay_options {
     const char *rings_dir;
     uint64_t capacity_bytes;
     /* direct */
-    const char *hub, *ca_file, *connection_string_file;
+    struct direct_peer peer;
     /* both */
     int64_t timeout_ms; /* until a group of events is accepted; negative: no limit */
 };

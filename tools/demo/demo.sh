@@ -3,24 +3,27 @@
 #
 #   INPUT=PATH        the text (default: the package database and its log)
 #   EVENTS=1000000    at least so many     PRODUCERS=4    processes     WORKERS=2    of the shipper
+#   TRANSPORT=amqp    or websocket         PROXY=1        through an HTTP CONNECT proxy (tinyproxy) with a password
 #   NET=auto          or uring, epoll      LIMIT_SECONDS=300            STEADY_RATE=5000 events/s for the latencies, 0: leave that part out
 set -u
 build=${EHRING_BUILD:-$(cd "$(dirname "$0")/../.." && pwd)/build}
 EVENTS=${EVENTS:-1000000} PRODUCERS=${PRODUCERS:-4} WORKERS=${WORKERS:-2} NET=${NET:-auto} INPUT=${INPUT:-}
-LIMIT_SECONDS=${LIMIT_SECONDS:-300} STEADY_RATE=${STEADY_RATE:-5000}
+LIMIT_SECONDS=${LIMIT_SECONDS:-300} STEADY_RATE=${STEADY_RATE:-5000} TRANSPORT=${TRANSPORT:-amqp} PROXY=${PROXY:-0}
 STEADY_SECONDS=2
 for number in "$EVENTS" "$PRODUCERS" "$WORKERS" "$LIMIT_SECONDS" "$STEADY_RATE"; do
     [[ $number =~ ^[0-9]{1,12}$ ]] || { echo "demo: \"$number\" is not a number" >&2; exit 2; }
 done
 [ $((EVENTS * PRODUCERS * WORKERS)) -gt 0 ] || { echo "demo: EVENTS, PRODUCERS and WORKERS are at least 1" >&2; exit 2; }
+case $TRANSPORT in amqp | websocket) ;; *) echo "demo: TRANSPORT is amqp or websocket, not \"$TRANSPORT\"" >&2; exit 2 ;; esac
+case $PROXY in 0 | 1) ;; *) echo "demo: PROXY is 0 or 1, not \"$PROXY\"" >&2; exit 2 ;; esac
 share=$(((EVENTS + PRODUCERS - 1) / PRODUCERS))
-work='' rings='' hub_pid='' shipper_pid='' feed_pids=() input=()
+work='' rings='' hub_pid='' shipper_pid='' proxy_pid='' proxy_port='' feed_pids=() input=()
 
 clean_up() {
     trap - EXIT INT TERM
     local pid
-    for pid in "${feed_pids[@]}" $shipper_pid $hub_pid; do kill "$pid" 2>/dev/null; done
-    for pid in "${feed_pids[@]}" $shipper_pid $hub_pid; do gone "$pid" 5 || kill -9 "$pid" 2>/dev/null; done
+    for pid in "${feed_pids[@]}" $shipper_pid $proxy_pid $hub_pid; do kill "$pid" 2>/dev/null; done
+    for pid in "${feed_pids[@]}" $shipper_pid $proxy_pid $hub_pid; do gone "$pid" 5 || kill -9 "$pid" 2>/dev/null; done
     wait 2>/dev/null
     rm -rf ${work:+"$work"} ${rings:+"$rings"}
 }
@@ -99,13 +102,39 @@ make_places() {
 }
 
 start_hub() {
-    "$build/ehring-hub" --no-plain --amqps-port 0 --hub demo:4 --hub steady:4 --state-dir "$work/hub" --store-file "$work/store" \
+    local doors=(--no-plain --amqps-port 0)
+    [ "$TRANSPORT" = amqp ] || doors+=(--wss-port 0)
+    "$build/ehring-hub" "${doors[@]}" --hub demo:4 --hub steady:4 --state-dir "$work/hub" --store-file "$work/store" \
         --store-bytes-max 64M >"$work/hub.log" 2>&1 &
     hub_pid=$!
     wait_for 15 "ehring-hub to listen" grep -qs '^ready ' "$work/hub.log"
 }
 
 of_ready() { grep -m1 '^ready ' "$work/hub.log" | tr ' ' '\n' | sed -n "s/^$1=//p"; }
+
+start_proxy() { # tinyproxy takes no port of the kernel's choice
+    local attempt
+    command -v tinyproxy >/dev/null || die "tinyproxy is missing: install tinyproxy-bin"
+    head -c 18 /dev/urandom | base64 | tr -d '+/=\n' >"$work/proxy.password"
+    for attempt in $(seq 20); do
+        proxy_port=$((20000 + RANDOM % 12000))
+        (umask 077; printf 'Port %s\nListen 127.0.0.1\nAllow 127.0.0.1\nTimeout 600\nLogFile "%s"\nLogLevel Info\nBasicAuth demo %s\n' $proxy_port \
+            "$work/proxy.log" "$(cat "$work/proxy.password")" >"$work/tinyproxy.conf")
+        tinyproxy -d -c "$work/tinyproxy.conf" >"$work/tinyproxy.log" 2>&1 &
+        proxy_pid=$!
+        while kill -0 "$proxy_pid" 2>/dev/null; do
+            grep -qs 'Starting main loop\|Accepting connections' "$work/proxy.log" && return
+            sleep 0.05
+        done
+    done
+    die "tinyproxy does not start, the last of $attempt attempts on port $proxy_port"
+}
+
+way() { # what a stream's section says of it
+    [ "$TRANSPORT" = amqp ] || printf 'transport = websocket\nendpoint = 127.0.0.1:%s\n' "$(of_ready wss)"
+    # shellcheck disable=SC2016 # the shipper's own ${file:…}
+    [ "$PROXY" = 0 ] || printf 'proxy = http://127.0.0.1:%s\nproxy_user = demo\nproxy_password = ${file:%s}\n' "$proxy_port" "$work/proxy.password"
+}
 
 start_shipper() {
     local stream
@@ -115,6 +144,7 @@ start_shipper() {
             # shellcheck disable=SC2016 # the shipper's own ${file:…}
             printf '\n[stream %s]\nhub = %s\nconnection_string = ${file:%s}\nca_file = %s\n' $stream $stream \
                 "$(of_ready connection_string_file)" "$(of_ready ca)"
+            way
         done
     } >"$work/shipper.conf"
     "$build/ehring-shipper" --config "$work/shipper.conf" >"$work/shipper.log" 2>&1 &
@@ -175,8 +205,12 @@ choose_input
 names=${input[*]}
 make_places
 start_hub
+[ "$PROXY" = 0 ] || start_proxy
 start_shipper
-echo "demo: $names → $(count "$PRODUCERS" producer) → rings → ehring-shipper → TLS → ehring-hub, 4 partitions"
+stack=TLS
+[ "$TRANSPORT" = amqp ] || stack="WebSocket in TLS"
+[ "$PROXY" = 0 ] || stack="$stack, through tinyproxy"
+echo "demo: $names → $(count "$PRODUCERS" producer) → rings → ehring-shipper → $stack → ehring-hub, 4 partitions"
 for producer in $(seq "$PRODUCERS"); do feed demo "$producer" "$share"; done
 watch_feeds
 wait_for 30 "the shipper to remove the rings of ended producers" no_rings demo
@@ -209,6 +243,7 @@ awk -v n=$((share * PRODUCERS)) -v b="$bytes" -v s="$seconds" 'BEGIN { printf "%
 echo "batches       ${batches:-?}"
 printf 'latency       %-34s%s\n' "commit to accept, rings full" "${full:-not measured}"
 [ "$steady_events" -eq 0 ] || printf '              %-34s%s\n' "at $(thousands "$STEADY_RATE") events/s" "${steady:-not measured}"
+[ "$PROXY" = 0 ] || echo "proxy         $(count "$(grep -c 'CONNECT' "$work/proxy.log")" tunnel)"
 [ "$troubles" -eq 0 ] || echo "warnings      $troubles, the last: $(grep -E ' level=(warn|warning|error) ' "$work/shipper.log" | tail -n 1)"
 "$build/ehring-demo" proof --store "$work/store" --hub demo --producers "$PRODUCERS" --events "$share" "${input[@]}" 2>"$work/proof.log"
 status=$?

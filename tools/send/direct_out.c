@@ -14,8 +14,7 @@
 #include "key.h"
 #include "pace.h"
 #include "progress.h"
-#include "shipper/ehring_direct.h"
-#include "tools/connection_string.h"
+#include "tools/direct_peer.h"
 #include "window.h"
 
 enum {
@@ -69,19 +68,9 @@ out:
 
 static int connect_hub(struct direct_out *out)
 {
-    struct ehring_direct_options options = {
-        .hub = out->options->hub, .ca_file = out->options->ca_file, .connect_timeout_ms = out->options->timeout_ms};
-    char text[CONNECTION_STRING_BYTES], error[EHRING_DIRECT_ERROR_BYTES] = "";
-    int err = connection_string_read("ehring-send", out->options->connection_string_file, text);
+    int err = direct_peer_open("ehring-send", &out->options->peer, out->options->timeout_ms, &out->direct);
 
-    if (err)
-        return 2;
-    err = ehring_direct_open(text, &options, &out->direct, error, sizeof(error));
-    explicit_bzero(text, sizeof(text));
-    if (err == 0)
-        return 0;
-    fprintf(stderr, "ehring-send: %s\n", error[0] ? error : strerror(-err));
-    return 1;
+    return err == 0 ? 0 : err == -EINVAL ? 2 : 1;
 }
 
 /* Collects what can be had without waiting, up to what one batch takes, and sends it. 0 or 1. */

@@ -37,11 +37,7 @@ const char send_help[] =
     "  --flush-ms N             at the end wait up to N ms until all is accepted; default: do not wait\n"
     "  --message-id-position    message-id is the ring's uuid and the event's position in hexadecimal\n"
     "\n"
-    "Direct\n"
-    "  --connection-string-file FILE   default: the text in $EHRING_CONNECTION_STRING\n"
-    "  --hub NAME               default: EntityPath of the connection string\n"
-    "  --ca-file FILE           trust these certificates; default: the system's\n"
-    "  --timeout-ms N           for the connection and for the outcome of each batch; default 30000\n"
+    "Direct\n" DIRECT_PEER_HELP "  --timeout-ms N           for the connection and for the outcome of each batch; default 30000\n"
     "\n"
     "  --help                   this text\n"
     "\n"
@@ -71,6 +67,7 @@ enum letter {
     CONNECTION_STRING_FILE,
     HUB,
     CA_FILE,
+    SET,
     TIMEOUT_MS,
     HELP,
 };
@@ -100,6 +97,7 @@ static const struct option long_options[] = {
     {"connection-string-file", required_argument, NULL, CONNECTION_STRING_FILE},
     {"hub", required_argument, NULL, HUB},
     {"ca-file", required_argument, NULL, CA_FILE},
+    {"set", required_argument, NULL, SET},
     {"timeout-ms", required_argument, NULL, TIMEOUT_MS},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
@@ -168,6 +166,8 @@ static const char *read_option(struct send_options *o, enum letter letter, const
     case DIRECT:
         o->way = SEND_DIRECT;
         return NULL;
+    case SET:
+        return direct_peer_set(&o->peer, text);
     }
     return read_sizes(o, letter, text);
 }
@@ -181,9 +181,9 @@ static const char **text_place(struct send_options *o, enum letter letter)
                                    [STREAM] = &o->stream,
                                    [RINGS] = &o->rings_dir,
                                    [NAME] = &o->name,
-                                   [CONNECTION_STRING_FILE] = &o->connection_string_file,
-                                   [HUB] = &o->hub,
-                                   [CA_FILE] = &o->ca_file,
+                                   [CONNECTION_STRING_FILE] = &o->peer.connection_string_file,
+                                   [HUB] = &o->peer.hub,
+                                   [CA_FILE] = &o->peer.ca_file,
                                    [HELP] = NULL};
 
     return places[letter];
@@ -223,8 +223,8 @@ static const char *check(const struct send_options *o)
 {
     if (o->way == SEND_RING && !o->stream)
         return "--stream is missing (or --direct)";
-    if (o->way == SEND_RING && (o->hub || o->ca_file || o->connection_string_file))
-        return "--hub, --ca-file and --connection-string-file go with --direct; a ring's hub is in the shipper's configuration";
+    if (o->way == SEND_RING && direct_peer_is_given(&o->peer))
+        return "--hub, --ca-file, --set and --connection-string-file go with --direct; a ring's hub is in the shipper's configuration";
     if (o->way == SEND_DIRECT && (o->stream || o->rings_dir || o->message_id_position || o->flush_ms >= 0 || o->wait_ms >= 0))
         return "--stream, --rings, --message-id-position, --wait-ms and --flush-ms go with a ring, not with --direct";
     if (o->partition_id && o->key_from != SEND_KEY_NONE)

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tools/direct_peer.h"
+
 enum send_cut { SEND_LINES, SEND_FRAMES, SEND_FILES };
 enum send_way { SEND_RING, SEND_DIRECT };
 enum send_key { SEND_KEY_NONE, SEND_KEY_TEXT, SEND_KEY_JSON, SEND_KEY_REGEX };
@@ -27,7 +29,7 @@ struct send_options {
     bool make_stream_dir;
     bool message_id_position;
     /* direct */
-    const char *hub, *ca_file, *connection_string_file;
+    struct direct_peer peer;
     uint32_t timeout_ms;
     /* what follows */
     char *const *input;
