@@ -107,6 +107,10 @@ void log_line(enum log_level level, const char *area, const char *message, const
     struct repeat *repeat = repeat_of(area);
     if (repeat == NULL) {
         body_write(body);
+    } else if (level == LOG_TRACE) { /* a trace is read with its times: nothing of it is collapsed */
+        repeat_write(repeat);
+        repeat->body[0] = '\0';
+        body_write(body);
     } else if (strcmp(repeat->body, body) == 0) {
         repeat->times++;
         if (now.tv_sec - repeat->written_s >= REPEAT_WRITE_S) {

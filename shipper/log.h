@@ -16,7 +16,7 @@ bool log_enabled(enum log_level level, const char *area);
 
 /* One line `time=… level=… area=… msg="…" FIELDS`. `fields` is a printf format that yields key=value pairs, or "". Values that may hold
  * spaces go through log_quote. A line equal to its predecessor of the same area (time aside) is counted and not written; when another line
- * comes, or every 10 s, `msg="repeated" times=N` is. Any thread; not from a signal handler. */
+ * comes, or every 10 s, `msg="repeated" times=N` is. Lines of level trace are all written. Any thread; not from a signal handler. */
 void log_line(enum log_level level, const char *area, const char *message, const char *fields, ...) __attribute__((format(printf, 4, 5)));
 
 /* Writes `text` as a logfmt value (quoted and escaped if need be, cut to fit, control bytes as \xNN) into `to`; returns `to`. */
