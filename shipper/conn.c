@@ -26,6 +26,7 @@ static int engine_open(struct conn *conn, const struct conn_options *options);
 static void log_nothing(intptr_t context, pn_log_subsystem_t subsystem, pn_log_level_t level, const char *text);
 static void engine_describe(pn_connection_t *connection, const struct conn_options *options);
 static void put_symbol(pn_data_t *to, const char *name, const char *text);
+static int trace_begin(struct conn *conn, const char *name);
 static int session_open_first(struct conn *conn);
 static size_t output_filter(struct conn *conn, const uint8_t **data);
 static int64_t earlier(int64_t a_ms, int64_t b_ms);
@@ -39,6 +40,8 @@ int conn_open(const struct conn_options *options, struct conn **out)
     request_init(&conn->cbs, "$cbs", "ehring-cbs");
     request_init(&conn->management, "$management", "ehring-management");
     int ret = engine_open(conn, options);
+    if (ret == 0 && options->trace_name && trace_log_wanted())
+        ret = trace_begin(conn, options->trace_name);
     if (ret == 0)
         ret = session_open_first(conn);
     if (ret < 0) {
@@ -59,11 +62,14 @@ void conn_free(struct conn *conn)
     request_free(&conn->management);
     if (conn->driver.connection)
         pn_connection_driver_destroy(&conn->driver);
+    trace_close(conn->trace);
     free(conn);
 }
 
 int conn_input(struct conn *conn, const uint8_t *data, size_t len)
 {
+    if (conn->trace)
+        trace_log_bytes(conn->trace, TRACE_RECEIVED, conn->trace_name, data, len);
     while (len > 0 && !conn->is_broken) {
         pn_rwbytes_t room = pn_connection_driver_read_buffer(&conn->driver);
         if (room.size == 0)
@@ -226,6 +232,12 @@ static void put_symbol(pn_data_t *to, const char *name, const char *text)
     pn_data_put_string(to, pn_bytes(strlen(text), text));
 }
 
+static int trace_begin(struct conn *conn, const char *name)
+{
+    snprintf(conn->trace_name, sizeof conn->trace_name, "%s", name);
+    return trace_open(&conn->trace);
+}
+
 static int session_open_first(struct conn *conn)
 {
     pn_session_t *session = pn_session(conn->driver.connection);
@@ -249,6 +261,8 @@ static size_t output_filter(struct conn *conn, const uint8_t **data)
         uint8_t *start = (uint8_t *)(uintptr_t)out.start;
         int64_t passed = format_filter(&conn->filter, start + conn->out_passed, out.size - conn->out_passed);
         assert(passed >= 0); /* proton writes frames */
+        if (conn->trace)
+            trace_log_bytes(conn->trace, TRACE_SENT, conn->trace_name, start + conn->out_passed, (size_t)passed);
         conn->out_passed += (size_t)passed;
     }
     *data = (const uint8_t *)out.start + conn->out_taken;

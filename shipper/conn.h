@@ -22,6 +22,7 @@ struct conn_options {
     uint32_t idle_timeout_ms; /* ours; 0: 60,000 */
     const char *product;      /* `open` properties: product and version; platform and user-agent are made of uname */
     const char *version;
+    const char *trace_name; /* key=value pairs, at the front of each line of the trace if the log wants one; NULL: no trace */
 };
 
 /* SASL ANONYMOUS, open and begin are sent by themselves. Strings are copied. 0 or -ENOMEM. */

@@ -10,6 +10,7 @@
 #include "conn.h"
 #include "format.h"
 #include "request.h"
+#include "trace_log.h"
 
 #include <proton/connection_driver.h>
 #include <proton/delivery.h>
@@ -89,6 +90,8 @@ struct conn {
     struct delivery *free_delivery;
     struct delivery_chunk *chunk;
     char container_id[128];
+    struct trace *trace; /* NULL: its frames are not traced */
+    char trace_name[160];
 };
 
 /* ---- conn.c ---- */

@@ -235,12 +235,16 @@ void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t 
 static void connected(struct uplink *up, int64_t now_ns)
 {
     const struct connstr *cs = &up->setup->config.door.connstr;
+    char trace_name[128];
+    snprintf(trace_name, sizeof trace_name, "stream=%s worker=%u conn=%x", up->setup->config.name, up->worker, (unsigned)up->handle);
     snprintf(up->container_id, sizeof up->container_id, "ehring-%ld-%s-%u-%x", (long)getpid(), up->setup->config.name, up->worker,
              (unsigned)up->handle);
-    int rc = conn_open(
-        &(struct conn_options){
-            .container_id = up->container_id, .hostname = cs->host, .product = "ehring", .version = EHRING_BUILD_VERSION},
-        &up->conn);
+    int rc = conn_open(&(struct conn_options){.container_id = up->container_id,
+                                              .hostname = cs->host,
+                                              .product = "ehring",
+                                              .version = EHRING_BUILD_VERSION,
+                                              .trace_name = trace_name},
+                       &up->conn);
     if (rc == 0 && up->setup->tls)
         rc = tls_open(up->setup->tls, cs->host, &up->tls);
     if (rc != 0) {

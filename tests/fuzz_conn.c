@@ -1,16 +1,17 @@
-/* Any bytes from the peer: mutations of a recorded session, and noise, into the connection. It may end, never crash, hang, or settle what
- * was not sent. fuzz_conn [SECONDS [SEED]] */
+/* Any bytes from the peer: mutations of a recorded session, and noise, into the connection and into its trace. It may end, never crash,
+ * hang, or settle what was not sent; a line of the trace is bounded text. fuzz_conn [SECONDS [SEED]] */
 #include <assert.h>
 #include <inttypes.h>
 #include <time.h>
 
 #include "conn_peer.h"
+#include "shipper/trace.h"
 
 #define SENDS 6
 #define STREAM_MAX 65536
 #define EVENTS_MAX 2000
 
-static uint64_t state;
+static uint64_t state, lines;
 static uint8_t payload[200000];
 
 static uint64_t draw(uint64_t below)
@@ -159,16 +160,36 @@ static size_t mutate_once(uint8_t *stream, size_t len)
     }
 }
 
+static void trace_step(struct trace *trace, const uint8_t *data, size_t len)
+{
+    struct trace_line line;
+    while (len > 0) {
+        size_t taken = trace_take(trace, TRACE_RECEIVED, data, len, &line);
+        assert(taken > 0 && taken <= len);
+        data += taken;
+        len -= taken;
+        if (!line.what)
+            continue;
+        lines++;
+        assert(strlen(line.what) < 40 && strlen(line.fields) < TRACE_FIELDS_BYTES_MAX);
+        for (const char *at = line.fields; *at != '\0'; at++)
+            assert((unsigned char)*at >= ' ' && *at != 0x7f);
+    }
+}
+
 static void run(const uint8_t *stream, size_t len)
 {
+    struct trace *trace;
     struct player player;
     const uint8_t *data;
     player_open(&player);
+    assert(trace_open(&trace) == 0);
     int64_t now_ms = 1000;
     for (size_t at = 0; at < len;) {
         size_t step = draw(4) ? 1 + draw(2000) : 1 + draw(16);
         if (step > len - at)
             step = len - at;
+        trace_step(trace, stream + at, step);
         int ret = conn_input(player.conn, stream + at, step);
         assert(ret <= 0);
         at += step;
@@ -187,6 +208,7 @@ static void run(const uint8_t *stream, size_t len)
         assert(player.over);
     }
     conn_free(player.conn);
+    trace_close(trace);
 }
 
 int main(int argc, char **argv)
@@ -214,6 +236,6 @@ int main(int argc, char **argv)
         runs++;
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while ((double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9 < seconds);
-    printf("%" PRIu64 " runs\n", runs);
+    printf("%" PRIu64 " runs, %" PRIu64 " lines of trace\n", runs, lines);
     return 0;
 }
