@@ -1,95 +1,40 @@
 /* TLS for one connection: OpenSSL between two memory BIOs. Does no I/O. */
-#include "tls.h"
+#include "tls_internal.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-struct tls_context {
-    SSL_CTX *ssl_ctx;
-};
+#define CERTIFICATE_REMEDY "; the peer asks for a client certificate and none is given: set tls_certificate and tls_key"
+
 struct tls {
     SSL *ssl;
     BIO *in;  /* cipher bytes from the peer; owned by ssl */
     BIO *out; /* cipher bytes for the peer; owned by ssl */
     bool ready;
     bool dead;
+    bool certificate_wanted; /* the peer has asked for one of ours */
     char host[256];
     char version[96];
     char error[768];
 };
 
-static int context_trust(SSL_CTX *ssl_ctx, const char *ca_file, const char *ca_dir, char *why, size_t why_len);
-static bool is_given(const char *text);
 static int session_make(struct tls_context *context, struct tls *tls);
 static int session_name(struct tls *tls);
 static void handshake_drive(struct tls *tls);
 static int session_fail(struct tls *tls, const char *doing, int result);
-static const char *openssl_reason(void);
-static int verify_note(int ok, X509_STORE_CTX *store_ctx);
+static void error_handshake(struct tls *tls, char *remedy, size_t cap, int reason);
 static void error_untrusted(struct tls *tls, X509 *cert);
 static void error_name(struct tls *tls, X509 *leaf);
 static void error_date(struct tls *tls, X509 *cert, int code);
 static void print_names(X509 *leaf, char *to, size_t cap);
 static void print_name(X509_NAME *name, char *to, size_t cap);
-static void print_date(const ASN1_TIME *date, char *to, size_t cap);
-
-int tls_context_open(const char *ca_file, const char *ca_dir, struct tls_context **out, char *why, size_t why_len)
-{
-    int ret = -ENOMEM;
-    struct tls_context *context = calloc(1, sizeof *context);
-    snprintf(why, why_len, "TLS: out of memory");
-    if (!context)
-        goto out;
-    context->ssl_ctx = SSL_CTX_new(TLS_client_method());
-    if (!context->ssl_ctx)
-        goto out;
-    if (SSL_CTX_set_min_proto_version(context->ssl_ctx, TLS1_2_VERSION) != 1)
-        goto out;
-    SSL_CTX_set_options(context->ssl_ctx, SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_mode(context->ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_session_cache_mode(context->ssl_ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_verify(context->ssl_ctx, SSL_VERIFY_PEER, verify_note);
-    ret = context_trust(context->ssl_ctx, ca_file, ca_dir, why, why_len);
-    if (ret < 0)
-        goto out;
-    *out = context;
-    context = NULL;
-    why[0] = '\0';
-out:
-    tls_context_close(context);
-    return ret;
-}
-
-int tls_context_share(struct tls_context *context, struct tls_context **out)
-{
-    *out = NULL;
-    if (!context)
-        return 0;
-    struct tls_context *same = calloc(1, sizeof *same);
-    if (!same)
-        return -ENOMEM;
-    SSL_CTX_up_ref(context->ssl_ctx);
-    same->ssl_ctx = context->ssl_ctx;
-    *out = same;
-    return 0;
-}
-
-void tls_context_close(struct tls_context *context)
-{
-    if (!context)
-        return;
-    SSL_CTX_free(context->ssl_ctx);
-    free(context);
-}
 
 int tls_open(struct tls_context *context, const char *host, struct tls **out)
 {
@@ -199,12 +144,23 @@ bool tls_is_ready(const struct tls *tls)
     return tls->ready && !tls->dead;
 }
 
-void tls_shutdown(struct tls *tls)
+bool tls_shutdown(struct tls *tls)
 {
-    if (!tls_is_ready(tls))
-        return;
+    if (!tls_is_ready(tls) || (SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN))
+        return false;
     ERR_clear_error();
     SSL_shutdown(tls->ssl);
+    return true;
+}
+
+void tls_input_end(struct tls *tls)
+{
+    if (tls->dead)
+        return;
+    tls->dead = true;
+    const char *remedy = tls->certificate_wanted && !SSL_get_certificate(tls->ssl) ? CERTIFICATE_REMEDY : "";
+    snprintf(tls->error, sizeof tls->error, "TLS with %s failed: the peer ended the connection %s%s", tls->host,
+             tls->ready ? "without close_notify" : "during the handshake", remedy);
 }
 
 const char *tls_error(const struct tls *tls)
@@ -217,43 +173,17 @@ const char *tls_version(const struct tls *tls)
     return tls->version;
 }
 
-static int context_trust(SSL_CTX *ssl_ctx, const char *ca_file, const char *ca_dir, char *why, size_t why_len)
+void tls_print_peer(const struct tls *tls, char *to, size_t cap)
 {
-    struct stat status;
-    if (!is_given(ca_file) && !is_given(ca_dir)) {
-        if (SSL_CTX_set_default_verify_paths(ssl_ctx) == 1)
-            return 0;
-        snprintf(why, why_len, "the system's certificate store cannot be read; install ca-certificates or set ca_file");
-        return -ENOENT;
-    }
-    if (is_given(ca_file)) {
-        if (stat(ca_file, &status) < 0) {
-            int error = errno;
-            snprintf(why, why_len, "ca_file %s: %s", ca_file, strerror(error));
-            return -error;
-        }
-        ERR_clear_error();
-        if (SSL_CTX_load_verify_file(ssl_ctx, ca_file) != 1) {
-            snprintf(why, why_len, "ca_file %s holds no certificate in PEM form: %s", ca_file, openssl_reason());
-            return -EINVAL;
-        }
-    }
-    if (is_given(ca_dir)) {
-        if (stat(ca_dir, &status) < 0 || !S_ISDIR(status.st_mode)) {
-            snprintf(why, why_len, "ca_dir %s is not a directory", ca_dir);
-            return -ENOTDIR;
-        }
-        if (SSL_CTX_load_verify_dir(ssl_ctx, ca_dir) != 1) {
-            snprintf(why, why_len, "ca_dir %s cannot be used: %s", ca_dir, openssl_reason());
-            return -EINVAL;
-        }
-    }
-    return 0;
-}
-
-static bool is_given(const char *text)
-{
-    return text && text[0];
+    char names[256] = "?", issuer[192] = "?", date[64] = "?";
+    X509 *leaf = SSL_get0_peer_certificate(tls->ssl);
+    to[0] = '\0';
+    if (!leaf)
+        return;
+    print_names(leaf, names, sizeof names);
+    print_name(X509_get_issuer_name(leaf), issuer, sizeof issuer);
+    tls_print_date(X509_get0_notAfter(leaf), date, sizeof date);
+    snprintf(to, cap, "certificate for %s by \"%s\", valid until %s", names, issuer, date);
 }
 
 static int session_make(struct tls_context *context, struct tls *tls)
@@ -306,18 +236,57 @@ static int session_fail(struct tls *tls, const char *doing, int result)
     if (tls->error[0])
         return -EPROTO;
     int code = result == 0 ? SSL_ERROR_SSL : SSL_get_error(tls->ssl, result);
-    const char *reason = openssl_reason();
-    const char *remedy = "";
+    const char *reason = tls_openssl_reason();
+    char remedy[160] = "";
     if (strstr(reason, "wrong version number") || strstr(reason, "packet length too long") || strstr(reason, "record layer failure"))
-        remedy = "; what answers there does not speak TLS: check host and port";
+        snprintf(remedy, sizeof remedy, "; what answers there does not speak TLS: check host and port");
     else if (strstr(reason, "protocol version"))
-        remedy = "; TLS 1.2 is the least";
+        snprintf(remedy, sizeof remedy, "; TLS 1.2 is the least");
+    else
+        error_handshake(tls, remedy, sizeof remedy, ERR_GET_REASON(ERR_peek_error()));
     snprintf(tls->error, sizeof tls->error, "TLS with %s failed (%s): %s%s", tls->host, doing,
              code == SSL_ERROR_SYSCALL ? "the stream ended without close_notify" : reason, remedy);
     return -EPROTO;
 }
 
-static const char *openssl_reason(void)
+/* What an alert of the peer's means once it has asked for our certificate. */
+static void error_handshake(struct tls *tls, char *remedy, size_t cap, int reason)
+{
+    static const struct {
+        int reason;
+        const char *meaning;
+    } alerts[] = {
+        {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, "it got none"},
+        {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, "it gives no reason"},
+        {SSL_R_TLSV1_ALERT_UNKNOWN_CA, "its issuer is not known there"},
+        {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "it is bad"},
+        {SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, "its kind is not supported there"},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, "it has expired"},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, "it is revoked"},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "it gives no reason"},
+        {SSL_R_TLSV1_ALERT_ACCESS_DENIED, "its owner has no access"},
+        {SSL_R_TLSV1_ALERT_DECRYPT_ERROR, "its signature is wrong"},
+    };
+    for (size_t i = 0; tls->certificate_wanted && i < sizeof alerts / sizeof alerts[0]; i++) {
+        if (alerts[i].reason != reason)
+            continue;
+        if (SSL_get_certificate(tls->ssl))
+            snprintf(remedy, cap, "; the peer does not accept the client certificate: %s; check tls_certificate", alerts[i].meaning);
+        else
+            snprintf(remedy, cap, "%s", CERTIFICATE_REMEDY);
+    }
+}
+
+int tls_certificate_note(SSL *ssl, void *unused)
+{
+    struct tls *tls = SSL_get_app_data(ssl);
+    (void)unused;
+    if (tls)
+        tls->certificate_wanted = true;
+    return 1;
+}
+
+const char *tls_openssl_reason(void)
 {
     unsigned long code = ERR_peek_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
@@ -325,7 +294,7 @@ static const char *openssl_reason(void)
 }
 
 /* OpenSSL's verify callback: decides nothing, only keeps the certificate's particulars, which are gone once the handshake has failed. */
-static int verify_note(int ok, X509_STORE_CTX *store_ctx)
+int tls_verify_note(int ok, X509_STORE_CTX *store_ctx)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store_ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct tls *tls = ssl ? SSL_get_app_data(ssl) : NULL;
@@ -384,7 +353,7 @@ static void error_date(struct tls *tls, X509 *cert, int code)
     time_t seconds = time(NULL);
     struct tm utc;
     if (cert)
-        print_date(early ? X509_get0_notBefore(cert) : X509_get0_notAfter(cert), date, sizeof date);
+        tls_print_date(early ? X509_get0_notBefore(cert) : X509_get0_notAfter(cert), date, sizeof date);
     if (gmtime_r(&seconds, &utc))
         strftime(now, sizeof now, "%Y-%m-%d %H:%M:%S UTC", &utc);
     snprintf(tls->error, sizeof tls->error, "certificate of %s %s %s; check this machine's clock, which says %s", tls->host,
@@ -424,7 +393,7 @@ static void print_name(X509_NAME *name, char *to, size_t cap)
     BIO_free(bio);
 }
 
-static void print_date(const ASN1_TIME *date, char *to, size_t cap)
+void tls_print_date(const ASN1_TIME *date, char *to, size_t cap)
 {
     struct tm utc;
     if (ASN1_TIME_to_tm(date, &utc) == 1)

@@ -7,77 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-
 #include "shipper/tls.h"
+#include "tests/tls_rig.h"
 
 #define WHOLE ((size_t)1 << 20)
-#define DAY 86400
-
-struct authority {
-    EVP_PKEY *key;
-    X509 *cert;
-    char file[64];
-};
-struct server {
-    SSL_CTX *ctx;
-    SSL *ssl;
-    BIO *in, *out;
-};
 
 static struct authority ours, stranger;
-static struct server server;
 static struct tls_context *context;
 static struct tls *tls;
 static char why[512];
-
-static void add_extension(X509 *cert, int nid, const char *value)
-{
-    X509V3_CTX v3;
-    X509V3_set_ctx_nodb(&v3);
-    X509V3_set_ctx(&v3, cert, cert, NULL, NULL, 0);
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &v3, nid, value);
-    X509_add_ext(cert, extension, -1);
-    X509_EXTENSION_free(extension);
-}
-
-static X509 *cert_make(const char *name, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *alt_names, long from_s, long to_s)
-{
-    static int serial = 1;
-    X509 *cert = X509_new();
-    X509_set_version(cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), serial++);
-    X509_gmtime_adj(X509_getm_notBefore(cert), from_s);
-    X509_gmtime_adj(X509_getm_notAfter(cert), to_s);
-    X509_set_pubkey(cert, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0);
-    X509_set_issuer_name(cert, issuer ? X509_get_subject_name(issuer) : X509_get_subject_name(cert));
-    add_extension(cert, NID_basic_constraints, issuer ? "CA:FALSE" : "critical,CA:TRUE");
-    if (alt_names)
-        add_extension(cert, NID_subject_alt_name, alt_names);
-    X509_sign(cert, issuer_key, EVP_sha256());
-    return cert;
-}
-
-static void authority_make(struct authority *authority, const char *name)
-{
-    authority->key = EVP_EC_gen("P-256");
-    authority->cert = cert_make(name, authority->key, NULL, authority->key, NULL, -DAY, DAY);
-    snprintf(authority->file, sizeof authority->file, "/tmp/ehring-test-ca-XXXXXX");
-    int fd = mkstemp(authority->file);
-    FILE *file = fdopen(fd, "w");
-    PEM_write_X509(file, authority->cert);
-    fclose(file);
-}
-
-static void authority_free(struct authority *authority)
-{
-    unlink(authority->file);
-    X509_free(authority->cert);
-    EVP_PKEY_free(authority->key);
-}
 
 static void rig_open(void)
 {
@@ -97,25 +35,9 @@ static void rig_close(void)
 
 TestSuite(tls, .init = rig_open, .fini = rig_close);
 
-static void serve(struct authority *authority, const char *alt_names, long from_s, long to_s)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = cert_make("server", key, authority->cert, authority->key, alt_names, from_s, to_s);
-    server.ctx = SSL_CTX_new(TLS_server_method());
-    SSL_CTX_use_certificate(server.ctx, cert);
-    SSL_CTX_use_PrivateKey(server.ctx, key);
-    server.ssl = SSL_new(server.ctx);
-    server.in = BIO_new(BIO_s_mem());
-    server.out = BIO_new(BIO_s_mem());
-    SSL_set_bio(server.ssl, server.in, server.out);
-    SSL_set_accept_state(server.ssl);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-}
-
 static void dial(const char *host)
 {
-    cr_assert_eq(tls_context_open(ours.file, NULL, &context, why, sizeof why), 0, "%s", why);
+    cr_assert_eq(tls_context_open(&(struct tls_options){.ca_file = ours.file}, &context, why, sizeof why), 0, "%s", why);
     cr_assert_eq(tls_open(context, host, &tls), 0);
 }
 
@@ -333,18 +255,18 @@ Test(tls, follows_a_key_update)
 
 Test(tls, names_the_file_it_cannot_trust)
 {
-    cr_assert_lt(tls_context_open("/nonexistent/ca.pem", NULL, &context, why, sizeof why), 0);
+    cr_assert_lt(tls_context_open(&(struct tls_options){.ca_file = "/nonexistent/ca.pem"}, &context, why, sizeof why), 0);
     cr_assert(strstr(why, "/nonexistent/ca.pem"));
-    cr_assert_lt(tls_context_open("/dev/null", NULL, &context, why, sizeof why), 0);
+    cr_assert_lt(tls_context_open(&(struct tls_options){.ca_file = "/dev/null"}, &context, why, sizeof why), 0);
     cr_assert(strstr(why, "no certificate"), "%s", why);
-    cr_assert_lt(tls_context_open(NULL, "/dev/null", &context, why, sizeof why), 0);
+    cr_assert_lt(tls_context_open(&(struct tls_options){.ca_dir = "/dev/null"}, &context, why, sizeof why), 0);
     cr_assert(strstr(why, "not a directory"), "%s", why);
 }
 
 Test(tls, takes_the_systems_store_when_nothing_is_named)
 {
     serve(&ours, "DNS:hub.example", -DAY, DAY);
-    cr_assert_eq(tls_context_open("", "", &context, why, sizeof why), 0);
+    cr_assert_eq(tls_context_open(&(struct tls_options){.ca_file = "", .ca_dir = ""}, &context, why, sizeof why), 0);
     cr_assert_eq(tls_open(context, "hub.example", &tls), 0);
     cr_assert_lt(pump(WHOLE), 0);
     cr_assert(strstr(tls_error(tls), "Our Test CA"), "%s", tls_error(tls));
