@@ -168,8 +168,12 @@ static int handle_fill(struct ehring_direct *direct, const char *connection_stri
     snprintf(direct->audience, sizeof direct->audience, "sb://%s/%s", door->connstr.host, door->hub);
     if (door->plain)
         return 0;
-    ret = tls_context_open(door->ca_file[0] ? door->ca_file : NULL, door->ca_dir[0] ? door->ca_dir : NULL, &direct->tls_context, why,
-                           sizeof why);
+    ret = tls_context_open(&(struct tls_options){.ca_file = door->ca_file,
+                                                 .ca_dir = door->ca_dir,
+                                                 .certificate = door->tls_certificate,
+                                                 .key = door->tls_key,
+                                                 .key_password = door->tls_key_password},
+                           &direct->tls_context, why, sizeof why);
     return ret < 0 ? direct_fail(direct, ret, "%s", why) : 0;
 }
 

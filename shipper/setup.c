@@ -25,7 +25,11 @@ int setup_make(const struct config_stream *config, const struct setup *before, e
     if (before && effect == CONFIG_AT_USE)
         rc = tls_context_share(before->tls, &setup->tls);
     else if (!config->door.plain)
-        rc = tls_context_open(config->door.ca_file[0] ? config->door.ca_file : NULL, config->door.ca_dir[0] ? config->door.ca_dir : NULL,
+        rc = tls_context_open(&(struct tls_options){.ca_file = config->door.ca_file,
+                                                    .ca_dir = config->door.ca_dir,
+                                                    .certificate = config->door.tls_certificate,
+                                                    .key = config->door.tls_key,
+                                                    .key_password = config->door.tls_key_password},
                               &setup->tls, why, why_len);
     if (rc < 0) {
         setup_give(setup);
