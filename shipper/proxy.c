@@ -17,12 +17,12 @@ struct proxy {
     char name[280];   /* host:port of the proxy */
     char target[280]; /* host:port behind it */
     uint16_t target_port;
-    char user[128];
+    char user[257];
     bool is_ready, is_dead, is_tls;
     size_t request_len, request_sent;
     char request[REQUEST_BYTES_MAX];
     char answer[80];
-    char error[800];
+    char error[960];
     struct http_head head;
 };
 
@@ -122,7 +122,7 @@ static bool is_plain_text(const char *text)
 
 static int request_make(struct proxy *proxy, const struct proxy_address *address)
 {
-    char credentials[560] = "";
+    char credentials[720] = "";
     if (address->user[0] || address->password[0]) {
         int ret = credentials_encode(address, credentials, sizeof credentials);
         if (ret < 0)

@@ -13,8 +13,8 @@
 struct proxy_address {
     char host[256]; /* a name, or an address without brackets */
     uint16_t port;
-    char user[128]; /* empty: no authentication */
-    char password[256];
+    char user[257]; /* empty: no authentication */
+    char password[257];
 };
 
 /* ---- which proxy ---- */
