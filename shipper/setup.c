@@ -7,11 +7,15 @@
 #include <string.h>
 
 #include "ringbuf/ring_order.h"
+#include "shipper/log.h"
+
+static void warn(const struct config_stream *config, const char *why);
 
 int setup_make(const struct config_stream *config, const struct setup *before, enum config_effect effect, struct setup **out, char *why,
                size_t why_len)
 {
     *out = NULL;
+    why[0] = '\0';
     struct setup *setup = calloc(1, sizeof *setup);
     if (!setup) {
         snprintf(why, why_len, "stream %s: out of memory", config->name);
@@ -23,18 +27,15 @@ int setup_make(const struct config_stream *config, const struct setup *before, e
     setup->hub_number = before ? before->hub_number + (effect >= CONFIG_NEW_HUB) : 0;
     int rc = 0;
     if (before && effect == CONFIG_AT_USE)
-        rc = tls_context_share(before->tls, &setup->tls);
-    else if (!config->door.plain)
-        rc = tls_context_open(&(struct tls_options){.ca_file = config->door.ca_file,
-                                                    .ca_dir = config->door.ca_dir,
-                                                    .certificate = config->door.tls_certificate,
-                                                    .key = config->door.tls_key,
-                                                    .key_password = config->door.tls_key_password},
-                              &setup->tls, why, why_len);
+        rc = transport_way_share(&before->way, &setup->way);
+    else
+        rc = transport_way_open(&config->door, &setup->way, why, why_len);
     if (rc < 0) {
         setup_give(setup);
         return rc;
     }
+    if (why[0] != '\0')
+        warn(config, why);
     *out = setup;
     return 0;
 }
@@ -49,7 +50,13 @@ void setup_give(struct setup *setup)
 {
     if (!setup || order_count_add(&setup->users, -1) > 0)
         return;
-    tls_context_close(setup->tls);
+    transport_way_close(&setup->way);
     explicit_bzero(&setup->config, sizeof setup->config);
     free(setup);
+}
+
+static void warn(const struct config_stream *config, const char *why)
+{
+    char quoted[1200];
+    log_line(LOG_WARN, "config", "a file should be looked at", "stream=%s reason=%s", config->name, log_quote(quoted, sizeof quoted, why));
 }

@@ -7,13 +7,13 @@
 #include <stdint.h>
 
 #include "shipper/config.h"
-#include "shipper/tls.h"
+#include "shipper/transport.h"
 
 struct setup {
     struct config_stream config;
-    char audience[600];      /* sb://host/hub */
-    struct tls_context *tls; /* NULL: plain TCP to a local emulator */
-    uint32_t hub_number;     /* another one with each hub of the stream */
+    char audience[600]; /* sb://host/hub */
+    struct transport_way way;
+    uint32_t hub_number; /* another one with each hub of the stream */
     _Atomic uint32_t users;
 };
 

@@ -1,7 +1,9 @@
-/* A worker's connection of one stream, from name to ready: resolve, connect, TLS, open, token, hub; renewal, backoff, loss. */
+/* A worker's connection of one stream, from name to ready: resolve, connect, transport, open, token, hub; renewal, backoff, loss. */
 #include "shipper/uplink.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,13 +15,15 @@
 #include "shipper/sas.h"
 
 #define CLOSE_WAIT_NS CLOCK_NS_PER_SECOND
-#define PLAIN_CHUNK_BYTES 65536u
 
 static void resolve_step(struct uplink *up, int64_t now_ns);
 static void connect_next(struct uplink *up, int64_t now_ns);
 static void connected(struct uplink *up, int64_t now_ns);
 static void received(struct uplink *up, const uint8_t *data, size_t len, int64_t now_ns);
-static void tls_drain(struct uplink *up, int64_t now_ns);
+static void ended(struct uplink *up, int error, int64_t now_ns);
+static void late(struct uplink *up, int64_t now_ns);
+static void unresolved(struct uplink *up, int64_t now_ns);
+static void unconnected(struct uplink *up, int error, int64_t now_ns);
 static void renew(struct uplink *up, int64_t now_ns);
 static void blocked_note(struct uplink *up, bool blocked, int64_t now_ns);
 
@@ -45,9 +49,9 @@ void uplink_end(struct uplink *up)
     up->handle = -1;
     conn_free(up->conn);
     up->conn = NULL;
-    tls_close(up->tls);
-    up->tls = NULL;
-    up->ended_by = NULL;
+    transport_close(up->transport);
+    up->transport = NULL;
+    up->ended = false;
     up->state = UPLINK_IDLE;
     up->has_credit = up->draining = false;
     up->greeting_link = -1;
@@ -134,8 +138,8 @@ bool uplink_begin(struct uplink *up, int64_t now_ns)
         up->next_setup = NULL;
     }
     up->begun_ns = now_ns;
-    snprintf(up->query.host, sizeof up->query.host, "%s", door_dial_host(&up->setup->config.door));
-    up->query.port = door_dial_port(&up->setup->config.door);
+    snprintf(up->query.host, sizeof up->query.host, "%s", transport_way_host(&up->setup->way, &up->setup->config.door));
+    up->query.port = transport_way_port(&up->setup->way, &up->setup->config.door);
     uplink_enter(up, UPLINK_RESOLVING, 0, now_ns);
     resolve_begin(up->resolver, &up->query);
     return true;
@@ -157,7 +161,7 @@ int64_t uplink_step(struct uplink *up, int64_t now_ns)
     if (up->state == UPLINK_RESOLVING)
         resolve_step(up, now_ns);
     if (up->deadline_ns && now_ns >= up->deadline_ns)
-        uplink_fail(up, "connection is not ready in time", "no answer within connect_timeout_seconds", now_ns);
+        late(up, now_ns);
     if (up->conn && now_ns >= up->tick_at_ns)
         up->tick_at_ns = conn_tick(up->conn, now_ns / CLOCK_NS_PER_MS) * CLOCK_NS_PER_MS;
     if (up->state == UPLINK_READY)
@@ -179,7 +183,7 @@ static void resolve_step(struct uplink *up, int64_t now_ns)
     case RESOLVE_FAILED:
         if (up->draining)
             break;
-        uplink_fail(up, "name is not resolved: check the namespace in the connection string, and DNS", up->query.error, now_ns);
+        unresolved(up, now_ns);
         return;
     case RESOLVE_DONE:
         if (up->draining)
@@ -199,8 +203,55 @@ static void connect_next(struct uplink *up, int64_t now_ns)
     if (up->handle < 0) {
         int rc = up->handle;
         up->handle = -1;
-        uplink_fail(up, "no connection", strerror(-rc), now_ns);
+        unconnected(up, rc, now_ns);
     }
+}
+
+/* A stage that failed but waits for more of the peer's words has its sentence already. */
+static void late(struct uplink *up, int64_t now_ns)
+{
+    const char *said = up->transport ? transport_error(up->transport) : "";
+    const char *detail = "no answer within connect_timeout_seconds";
+    if (up->state == UPLINK_TRANSPORT) {
+        switch (transport_stage(up->transport)) {
+        case TRANSPORT_PROXY:
+            detail = "no answer of the proxy within connect_timeout_seconds";
+            break;
+        case TRANSPORT_TLS:
+            detail = "no end of the TLS handshake within connect_timeout_seconds";
+            break;
+        case TRANSPORT_WEBSOCKET:
+            detail = "no answer to the WebSocket upgrade within connect_timeout_seconds";
+            break;
+        case TRANSPORT_UP:
+            break;
+        }
+    }
+    uplink_fail(up, "connection is not ready in time", said[0] ? said : detail, now_ns);
+}
+
+static void unresolved(struct uplink *up, int64_t now_ns)
+{
+    const char *what = "name is not resolved: check the namespace in the connection string, and DNS";
+    if (up->setup->way.has_proxy)
+        what = "name of the proxy is not resolved: check proxy, and DNS";
+    else if (up->setup->config.door.endpoint_host[0])
+        what = "name is not resolved: check endpoint, and DNS";
+    uplink_fail(up, what, up->query.error, now_ns);
+}
+
+/* The last address of all that were tried. */
+static void unconnected(struct uplink *up, int error, int64_t now_ns)
+{
+    char detail[256], address[INET6_ADDRSTRLEN + 32] = "?";
+    int i = up->address_index - 1;
+    getnameinfo((struct sockaddr *)&up->query.address[i], up->query.address_len[i], address, sizeof address, NULL, 0, NI_NUMERICHOST);
+    snprintf(detail, sizeof detail, "address %s port %u (%d of %d): %s", address, up->query.port, up->address_index, up->query.count,
+             strerror(-error));
+    uplink_fail(up,
+                up->setup->way.has_proxy ? "no connection to the proxy: check proxy host, port and firewall"
+                                         : "no connection: check host, port and firewall",
+                detail, now_ns);
 }
 
 void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t now_ns)
@@ -214,7 +265,7 @@ void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t 
         if (up->address_index < up->query.count)
             connect_next(up, now_ns);
         else
-            uplink_fail(up, "no connection: check host, port and firewall", strerror(-event->error), now_ns);
+            unconnected(up, event->error, now_ns);
         return;
     case NET_RECEIVED:
         order_none_add64(&up->counters->received_bytes, event->len);
@@ -222,9 +273,7 @@ void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t 
         return;
     case NET_ENDED:
         up->handle = -1;
-        if (up->conn)
-            conn_input_end(up->conn);
-        uplink_fail(up, "connection lost", event->error ? strerror(-event->error) : "closed by the peer", now_ns);
+        ended(up, event->error, now_ns);
         return;
     case NET_SENT:
     case NET_WATCHED:
@@ -235,7 +284,7 @@ void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t 
 static void connected(struct uplink *up, int64_t now_ns)
 {
     const struct connstr *cs = &up->setup->config.door.connstr;
-    char trace_name[128];
+    char trace_name[128], why[256];
     snprintf(trace_name, sizeof trace_name, "stream=%s worker=%u conn=%x", up->setup->config.name, up->worker, (unsigned)up->handle);
     snprintf(up->container_id, sizeof up->container_id, "ehring-%ld-%s-%u-%x", (long)getpid(), up->setup->config.name, up->worker,
              (unsigned)up->handle);
@@ -245,84 +294,56 @@ static void connected(struct uplink *up, int64_t now_ns)
                                               .version = EHRING_BUILD_VERSION,
                                               .trace_name = trace_name},
                        &up->conn);
-    if (rc == 0 && up->setup->tls)
-        rc = tls_open(up->setup->tls, cs->host, &up->tls);
+    snprintf(why, sizeof why, "%s", strerror(-rc));
+    if (rc == 0)
+        rc = transport_open(&up->setup->way, &up->setup->config.door, &up->transport, why, sizeof why);
     if (rc != 0) {
-        uplink_fail(up, "no connection", strerror(-rc), now_ns);
+        uplink_fail(up, "no connection", why, now_ns);
         return;
     }
     up->tick_at_ns = now_ns;
-    uplink_enter(up, up->tls ? UPLINK_TLS : UPLINK_OPENING, connect_wait_ns(up), now_ns);
+    uplink_enter(up, transport_stage(up->transport) == TRANSPORT_UP ? UPLINK_OPENING : UPLINK_TRANSPORT, connect_wait_ns(up), now_ns);
 }
 
+/* Outcomes and the reason of a close may have come with the end of the transport: uplink_next_event fails behind them. */
 static void received(struct uplink *up, const uint8_t *data, size_t len, int64_t now_ns)
 {
-    if (!up->tls) {
-        conn_input(up->conn, data, len); /* a broken engine says so by CONN_CLOSED */
+    if (transport_input(up->transport, up->conn, data, len) != 0) {
+        up->ended = true;
         return;
     }
-    if (tls_input(up->tls, data, len) != 0) {
-        uplink_fail(up, "TLS failed", tls_error(up->tls), now_ns);
-        return;
-    }
-    tls_drain(up, now_ns);
-}
-
-static void tls_drain(struct uplink *up, int64_t now_ns)
-{
-    static _Thread_local uint8_t plain[PLAIN_CHUNK_BYTES];
-    ssize_t len;
-    while ((len = tls_read(up->tls, plain, sizeof plain)) > 0)
-        if (conn_input(up->conn, plain, (size_t)len) != 0)
-            return;
-    if (len < 0) { /* outcomes and the reason of a close may have come with the end: uplink_next_event fails behind them */
-        up->ended_by = len == -ECONNRESET ? "connection closed by the peer" : "TLS failed";
-        return;
-    }
-    if (up->state == UPLINK_TLS && tls_is_ready(up->tls)) {
-        log_line(LOG_DEBUG, "pool", "TLS is up", "stream=%s worker=%u version=\"%s\"", up->setup->config.name, up->worker,
-                 tls_version(up->tls));
+    if (up->state == UPLINK_TRANSPORT && transport_stage(up->transport) == TRANSPORT_UP) {
+        struct transport_seen seen;
+        transport_print_seen(up->transport, &seen);
+        log_line(LOG_DEBUG, "pool", "transport is up", "stream=%s worker=%u tls=\"%s\" proxy=\"%s\" websocket=\"%s\"",
+                 up->setup->config.name, up->worker, seen.tls, seen.proxy, seen.websocket);
         uplink_enter(up, UPLINK_OPENING, connect_wait_ns(up), now_ns);
     }
+}
+
+static void ended(struct uplink *up, int error, int64_t now_ns)
+{
+    if (up->conn)
+        conn_input_end(up->conn);
+    if (up->transport)
+        transport_input_end(up->transport);
+    if (up->transport && transport_error_code(up->transport) != 0)
+        uplink_fail_transport(up, now_ns);
+    else
+        uplink_fail(up, "connection lost", error ? strerror(-error) : "closed by the peer", now_ns);
 }
 
 void uplink_pump(struct uplink *up, int64_t now_ns)
 {
     uint8_t *to;
-    const uint8_t *data;
-    size_t room;
-    while (up->handle >= 0 && up->conn && !up->ended_by) {
-        room = net_send_space(up->net, up->handle, &to);
+    while (up->handle >= 0 && up->transport && !up->ended) {
+        size_t room = net_send_space(up->net, up->handle, &to);
         if (room == 0) {
             blocked_note(up, true, now_ns);
             return;
         }
-        size_t put = 0;
-        if (up->tls) {
-            while (put < room) {
-                size_t cipher = tls_output(up->tls, to + put, room - put);
-                put += cipher;
-                if (cipher > 0)
-                    continue;
-                size_t len = conn_output(up->conn, &data);
-                ssize_t taken = len ? tls_write(up->tls, data, len < TLS_WRITE_BYTES_MAX ? len : TLS_WRITE_BYTES_MAX) : 0;
-                if (taken < 0) {
-                    uplink_fail(up, "TLS failed", tls_error(up->tls), now_ns);
-                    return;
-                }
-                if (taken == 0)
-                    break;
-                conn_output_done(up->conn, (size_t)taken);
-            }
-        } else {
-            size_t len;
-            while (put < room && (len = conn_output(up->conn, &data)) > 0) {
-                len = len < room - put ? len : room - put;
-                memcpy(to + put, data, len);
-                conn_output_done(up->conn, len);
-                put += len;
-            }
-        }
+        size_t put = transport_output(up->transport, up->conn, to, room);
+        up->ended = transport_error_code(up->transport) != 0;
         if (put == 0) {
             blocked_note(up, false, now_ns);
             return;

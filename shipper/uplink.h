@@ -1,5 +1,5 @@
-/* A worker's connection of one stream, from name to ready: resolve, connect, TLS, open, token, hub; renewal, backoff, loss. Stacks the byte
- * transformers on each other and on the socket; knows no batch. */
+/* A worker's connection of one stream, from name to ready: resolve, connect, transport, open, token, hub; renewal, backoff, loss. Puts the
+ * transport between the engine and the socket; knows no batch. */
 #ifndef EHRING_UPLINK_H
 #define EHRING_UPLINK_H
 
@@ -13,13 +13,13 @@
 #include "shipper/outcome.h"
 #include "shipper/resolve.h"
 #include "shipper/stream.h"
-#include "shipper/tls.h"
+#include "shipper/transport.h"
 
 enum uplink_state {
     UPLINK_IDLE, /* no connection: uplink_begin makes one */
     UPLINK_RESOLVING,
     UPLINK_CONNECTING,
-    UPLINK_TLS,
+    UPLINK_TRANSPORT, /* proxy, TLS and WebSocket make themselves */
     UPLINK_OPENING,
     UPLINK_TOKEN,
     UPLINK_HUB,
@@ -52,15 +52,15 @@ struct uplink {
     int handle; /* of net, -1: none */
     int address_index;
     struct resolve_query query;
-    struct tls *tls;
+    struct transport *transport;
     struct conn *conn;
     struct uplink_health *health;
-    bool lost;            /* CONN_CLOSED is still to be told */
-    bool has_permit;      /* counted in the stream's connecting_count */
-    bool has_credit;      /* a link of it was given credit: token, link and credit are proven */
-    bool draining;        /* takes nothing new; closed when nothing is in flight */
-    const char *ended_by; /* TLS is over, what the peer said before is still to be heard; NULL: not so */
-    uint32_t link_count;  /* the worker's links on it */
+    bool lost;           /* CONN_CLOSED is still to be told */
+    bool has_permit;     /* counted in the stream's connecting_count */
+    bool has_credit;     /* a link of it was given credit: token, link and credit are proven */
+    bool draining;       /* takes nothing new; closed when nothing is in flight */
+    bool ended;          /* the transport is over, what the peer said before is still to be heard */
+    uint32_t link_count; /* the worker's links on it */
     uint32_t inflight_count;
     uint32_t sending_count; /* of them, half with proton */
     int64_t begun_ns;

@@ -1,5 +1,6 @@
 /* What the loss of a connection costs: the incident it belongs to, the wait before the next one, the circuit. The third part of uplink.h.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "ringbuf/ring_order.h"
@@ -14,7 +15,7 @@ static int64_t health_note(struct uplink *up, const struct outcome *outcome, int
 void uplink_fail_as(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns)
 {
     const struct config_stream *config = &up->setup->config;
-    char quoted[700], remedy[300] = "-";
+    char quoted[1000], remedy[300] = "-";
     bool was_ready = up->state == UPLINK_READY, closing = up->state == UPLINK_CLOSING;
     struct outcome known = *outcome; /* it may lie in what is freed now, and so may the detail */
     log_quote(quoted, sizeof quoted, detail);
@@ -39,6 +40,14 @@ void uplink_fail(struct uplink *up, const char *what, const char *detail, int64_
     struct outcome outcome = outcome_of(OUTCOME_CLOSE, 0, NULL, NULL);
     outcome.normal = up->state == UPLINK_READY;
     uplink_fail_as(up, &outcome, what, detail, now_ns);
+}
+
+/* An end in order is daily life, what broke on the way is not. */
+void uplink_fail_transport(struct uplink *up, int64_t now_ns)
+{
+    struct outcome outcome = outcome_of(OUTCOME_CLOSE, 0, NULL, NULL);
+    outcome.normal = up->state == UPLINK_READY && transport_error_code(up->transport) == -ECONNRESET;
+    uplink_fail_as(up, &outcome, transport_what(up->transport), transport_error(up->transport), now_ns);
 }
 
 void uplink_restart(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns)

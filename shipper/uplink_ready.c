@@ -33,8 +33,8 @@ bool uplink_next_event(struct uplink *up, struct conn_event *event, int64_t now_
     while (up->conn && conn_next_event(up->conn, event))
         if (!event_take(up, event, now_ns))
             return true;
-    if (up->ended_by)
-        uplink_fail(up, up->ended_by, tls_error(up->tls), now_ns);
+    if (up->ended)
+        uplink_fail_transport(up, now_ns);
     if (!up->lost)
         return false;
     up->lost = false;
