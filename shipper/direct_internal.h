@@ -1,5 +1,5 @@
 /* What the files of libehring-direct share: ehring_direct.c (calls and outcomes), direct_options.c (settings), direct_session.c (connected,
- * token, links), direct_wire.c (socket and TLS), direct_encode.c (events into one message). Private to them. */
+ * token, links), direct_wire.c (socket and transport), direct_encode.c (events into one message). Private to them. */
 #ifndef EHRING_DIRECT_INTERNAL_H
 #define EHRING_DIRECT_INTERNAL_H
 
@@ -11,7 +11,7 @@
 #include "conn.h"
 #include "door.h"
 #include "ehring_direct.h"
-#include "tls.h"
+#include "transport.h"
 
 #define DIRECT_LINKS_MAX 64u
 #define DIRECT_WIRE_BYTES (64u << 10)
@@ -25,20 +25,21 @@ struct ehring_direct {
     struct door door;
     char audience[600];
     uint32_t connect_timeout_ms;
-    struct tls_context *tls_context; /* NULL: plain */
+    struct transport_way way;
     /* the connection; fd -1: none */
     int fd;
-    struct tls *tls;
+    struct transport *transport;
+    bool was_up; /* the transport was, before it failed */
     struct conn *conn;
     bool is_over; /* CONN_CLOSED was seen: the next call connects anew */
     int64_t token_renew_at_s;
     struct direct_link link[DIRECT_LINKS_MAX]; /* the hub's first */
     uint32_t next_evicted;
     uint64_t next_tag;
-    /* cipher bytes that the socket has not taken */
+    /* bytes that the socket has not taken */
     uint8_t out[DIRECT_WIRE_BYTES];
     size_t out_len, out_sent;
-    uint8_t in[DIRECT_WIRE_BYTES], plain[DIRECT_WIRE_BYTES];
+    uint8_t in[DIRECT_WIRE_BYTES];
     /* the message under way */
     uint8_t *message;
     size_t message_cap;
@@ -66,7 +67,7 @@ int wire_connect(struct ehring_direct *direct, int64_t deadline_ms);
 /* The next event of the connection, moving bytes meanwhile. 1, 0: none by the deadline, or negative errno: the wire broke (sentence noted).
  */
 int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct conn_event *event);
-void wire_goodbye(struct ehring_direct *direct); /* close_notify, if the socket takes it at once */
+void wire_goodbye(struct ehring_direct *direct); /* close frame and close_notify, if the socket takes it at once */
 void wire_close(struct ehring_direct *direct);
 
 /* ---- direct_session.c ---- */

@@ -1,4 +1,4 @@
-/* The bytes of libehring-direct: name, socket, TLS and engine, blocking over poll with a deadline. */
+/* The bytes of libehring-direct: name, socket, transport and engine, blocking over poll with a deadline. */
 #include "direct_internal.h"
 
 #include <errno.h>
@@ -21,19 +21,19 @@ static int engine_start(struct ehring_direct *direct);
 static int wait_fd(int fd, short events, int64_t deadline_ms);
 static int bytes_out(struct ehring_direct *direct);
 static int bytes_in(struct ehring_direct *direct);
-static int bytes_decrypt(struct ehring_direct *direct, size_t len);
-static int out_fill(struct ehring_direct *direct);
+static int time_up(struct ehring_direct *direct);
+static int transport_lost(struct ehring_direct *direct);
 static int lost(struct ehring_direct *direct, int code, const char *why);
 
 int wire_connect(struct ehring_direct *direct, int64_t deadline_ms)
 {
     char port[8];
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
-    const char *host = door_dial_host(&direct->door);
-    snprintf(port, sizeof port, "%u", door_dial_port(&direct->door));
+    const char *host = transport_way_host(&direct->way, &direct->door), *whose = direct->way.has_proxy ? "proxy" : "host";
+    snprintf(port, sizeof port, "%u", transport_way_port(&direct->way, &direct->door));
     int error = getaddrinfo(host, port, &hints, &list);
     if (error != 0)
-        return direct_fail(direct, -EHOSTUNREACH, "host %s is not resolved: %s", host, gai_strerror(error));
+        return direct_fail(direct, -EHOSTUNREACH, "%s %s is not resolved: %s", whose, host, gai_strerror(error));
     int left = 0, ret = -EHOSTUNREACH;
     for (const struct addrinfo *at = list; at; at = at->ai_next)
         left++;
@@ -46,7 +46,8 @@ int wire_connect(struct ehring_direct *direct, int64_t deadline_ms)
     }
     freeaddrinfo(list);
     if (direct->fd < 0)
-        return direct_fail(direct, ret, "cannot connect to %s port %s: %s", host, port, strerror(-ret));
+        return direct_fail(direct, ret, "cannot connect to %s%s port %s: %s", direct->way.has_proxy ? "proxy " : "", host, port,
+                           strerror(-ret));
     ret = engine_start(direct);
     if (ret < 0)
         wire_close(direct);
@@ -58,6 +59,8 @@ int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct co
     for (;;) {
         if (conn_next_event(direct->conn, event))
             return 1;
+        if (transport_error_code(direct->transport) != 0 && transport_error_code(direct->transport) != -ECONNRESET)
+            return transport_lost(direct);
         int64_t now_ms = direct_now_ms();
         int64_t tick_ms = conn_tick(direct->conn, now_ms);
         int ret = bytes_out(direct);
@@ -75,26 +78,27 @@ int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct co
         /* what waits in the socket is still read after the deadline, but a peer that never falls silent must not hold us */
         now_ms = direct_now_ms();
         if (now_ms >= deadline_ms && (!is_readable || now_ms - deadline_ms > READ_ON_MS))
-            return conn_next_event(direct->conn, event) ? 1 : 0;
+            return conn_next_event(direct->conn, event) ? 1 : time_up(direct);
     }
 }
 
 void wire_goodbye(struct ehring_direct *direct)
 {
-    if (!direct->tls || !tls_is_ready(direct->tls))
+    if (transport_stage(direct->transport) != TRANSPORT_UP)
         return;
-    tls_shutdown(direct->tls);
+    transport_shutdown(direct->transport);
     bytes_out(direct);
 }
 
 void wire_close(struct ehring_direct *direct)
 {
     conn_free(direct->conn);
-    tls_close(direct->tls);
+    transport_close(direct->transport);
     if (direct->fd >= 0)
         close(direct->fd);
     direct->conn = NULL;
-    direct->tls = NULL;
+    direct->transport = NULL;
+    direct->was_up = false;
     direct->fd = -1;
     direct->out_len = direct->out_sent = 0;
     direct->is_over = false;
@@ -126,7 +130,7 @@ static int dial(const struct addrinfo *address, int64_t deadline_ms)
 
 static int engine_start(struct ehring_direct *direct)
 {
-    char container_id[64];
+    char container_id[64], why[320];
     uint32_t random[2];
     if (RAND_bytes((unsigned char *)random, sizeof random) != 1)
         return direct_fail(direct, -EIO, "no random numbers");
@@ -136,9 +140,10 @@ static int engine_start(struct ehring_direct *direct)
                                                .product = "ehring-direct",
                                                .version = EHRING_BUILD_VERSION},
                         &direct->conn);
-    if (ret == 0 && direct->tls_context)
-        ret = tls_open(direct->tls_context, direct->door.connstr.host, &direct->tls);
-    return ret < 0 ? direct_fail(direct, ret, "cannot start the connection: %s", strerror(-ret)) : 0;
+    if (ret < 0)
+        return direct_fail(direct, ret, "cannot start the connection: %s", strerror(-ret));
+    ret = transport_open(&direct->way, &direct->door, &direct->transport, why, sizeof why);
+    return ret < 0 ? direct_fail(direct, ret, "%s", why) : 0;
 }
 
 /* What poll found, 0 when the time was up, or negative errno. */
@@ -163,83 +168,56 @@ static int wait_fd(int fd, short events, int64_t deadline_ms)
 static int bytes_out(struct ehring_direct *direct)
 {
     for (;;) {
-        const uint8_t *data = direct->out + direct->out_sent;
-        size_t len = direct->out_len - direct->out_sent;
-        if (len == 0 && direct->tls) {
-            int ret = out_fill(direct);
-            if (ret <= 0)
-                return ret;
-            continue;
+        if (direct->out_sent == direct->out_len) {
+            direct->out_sent = 0;
+            direct->out_len = transport_output(direct->transport, direct->conn, direct->out, sizeof direct->out);
         }
-        if (!direct->tls)
-            len = conn_output(direct->conn, &data);
-        if (len == 0)
+        if (direct->out_len == 0)
             return 0;
-        ssize_t sent = send(direct->fd, data, len, MSG_NOSIGNAL);
-        if (sent < 0) {
-            if (errno == EINTR)
-                continue;
-            return errno == EAGAIN ? 1 : lost(direct, -errno, strerror(errno));
-        }
-        if (direct->tls)
+        ssize_t sent = send(direct->fd, direct->out + direct->out_sent, direct->out_len - direct->out_sent, MSG_NOSIGNAL);
+        if (sent >= 0)
             direct->out_sent += (size_t)sent;
-        else
-            conn_output_done(direct->conn, (size_t)sent);
+        else if (errno != EINTR)
+            return errno == EAGAIN ? 1 : lost(direct, -errno, strerror(errno));
     }
 }
 
-/* Cipher bytes for the socket: 1 some, 0 none. */
-static int out_fill(struct ehring_direct *direct)
-{
-    const uint8_t *data;
-    direct->out_sent = 0;
-    direct->out_len = tls_output(direct->tls, direct->out, sizeof direct->out);
-    if (direct->out_len > 0)
-        return 1;
-    if (!tls_is_ready(direct->tls))
-        return 0;
-    size_t len = conn_output(direct->conn, &data);
-    ssize_t taken = tls_write(direct->tls, data, len);
-    if (taken < 0)
-        return lost(direct, (int)taken, tls_error(direct->tls));
-    if (taken == 0)
-        return 0;
-    conn_output_done(direct->conn, (size_t)taken);
-    direct->out_len = tls_output(direct->tls, direct->out, sizeof direct->out);
-    return direct->out_len > 0;
-}
-
+/* What ends the transport is told behind the events that came before it. */
 static int bytes_in(struct ehring_direct *direct)
 {
     ssize_t got = recv(direct->fd, direct->in, sizeof direct->in, 0);
     if (got < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : lost(direct, -errno, strerror(errno));
-    if (got == 0) {
-        if (direct->tls && !tls_is_ready(direct->tls))
-            return lost(direct, -ECONNRESET, "the peer ended it during the TLS handshake");
-        if (direct->is_over)
-            return lost(direct, -ECONNRESET, "ended by the peer");
-        conn_input_end(direct->conn); /* told by CONN_CLOSED */
+    if (got > 0) {
+        if (transport_input(direct->transport, direct->conn, direct->in, (size_t)got) == -ECONNRESET)
+            conn_input_end(direct->conn);
+        direct->was_up |= transport_stage(direct->transport) == TRANSPORT_UP;
         return 0;
     }
-    if (direct->tls)
-        return bytes_decrypt(direct, (size_t)got);
-    conn_input(direct->conn, direct->in, (size_t)got); /* a broken engine tells by CONN_CLOSED */
+    if (direct->is_over)
+        return lost(direct, -ECONNRESET, "ended by the peer");
+    transport_input_end(direct->transport);
+    if (transport_error_code(direct->transport) == 0)
+        conn_input_end(direct->conn); /* told by CONN_CLOSED */
     return 0;
 }
 
-static int bytes_decrypt(struct ehring_direct *direct, size_t len)
+/* A refusal whose last words never came is told now. */
+static int time_up(struct ehring_direct *direct)
 {
-    ssize_t got = tls_input(direct->tls, direct->in, len);
-    if (got < 0)
-        return lost(direct, (int)got, tls_error(direct->tls));
-    while ((got = tls_read(direct->tls, direct->plain, sizeof direct->plain)) > 0)
-        conn_input(direct->conn, direct->plain, (size_t)got);
-    if (got == -ECONNRESET)
-        conn_input_end(direct->conn);
-    else if (got < 0)
-        return lost(direct, (int)got, tls_error(direct->tls));
-    return 0;
+    if (direct->was_up || transport_error(direct->transport)[0] == '\0')
+        return 0;
+    transport_input_end(direct->transport);
+    return transport_lost(direct);
+}
+
+static int transport_lost(struct ehring_direct *direct)
+{
+    const char *why = transport_error(direct->transport);
+    int code = transport_error_code(direct->transport);
+    if (direct->was_up)
+        return lost(direct, code, why);
+    return direct_fail(direct, code == -EPIPE ? -ECONNRESET : code, "no connection to %s: %s", direct->door.connstr.host, why);
 }
 
 static int lost(struct ehring_direct *direct, int code, const char *why)

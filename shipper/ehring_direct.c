@@ -155,7 +155,7 @@ int direct_fail_peer(struct ehring_direct *direct, const char *what, const struc
 
 static int handle_fill(struct ehring_direct *direct, const char *connection_string, const struct ehring_direct_options *options)
 {
-    char why[512];
+    char why[1200];
     direct->connect_timeout_ms = options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     if (direct->connect_timeout_ms > INT32_MAX)
         direct->connect_timeout_ms = INT32_MAX;
@@ -166,21 +166,14 @@ static int handle_fill(struct ehring_direct *direct, const char *connection_stri
         return ret;
     const struct door *door = &direct->door;
     snprintf(direct->audience, sizeof direct->audience, "sb://%s/%s", door->connstr.host, door->hub);
-    if (door->plain)
-        return 0;
-    ret = tls_context_open(&(struct tls_options){.ca_file = door->ca_file,
-                                                 .ca_dir = door->ca_dir,
-                                                 .certificate = door->tls_certificate,
-                                                 .key = door->tls_key,
-                                                 .key_password = door->tls_key_password},
-                           &direct->tls_context, why, sizeof why);
+    ret = transport_way_open(door, &direct->way, why, sizeof why);
     return ret < 0 ? direct_fail(direct, ret, "%s", why) : 0;
 }
 
 static void handle_free(struct ehring_direct *direct)
 {
     wire_close(direct);
-    tls_context_close(direct->tls_context);
+    transport_way_close(&direct->way);
     explicit_bzero(&direct->door, sizeof direct->door);
     free(direct->message);
     free(direct);
