@@ -3,7 +3,15 @@
 
 #include "tests/hub_rig.h"
 
-/* Text properties of a request: name, value, …, NULL. */
+/* As the Python SDK writes a token and its expiry: a described value, the token its descriptor. */
+static void put_pair(struct hub_buf *m, const char *token)
+{
+    hub_buf_put_byte(m, 0);
+    hub_put_binary(m, token, strlen(token));
+    hub_put_int(m, 1700000100);
+}
+
+/* Text properties of a request: name, value, …, NULL; a value that begins with "pair:" is written as a pair. */
 static void put_request(struct rig *r, uint32_t handle, const char *const *texts, const char *body)
 {
     struct hub_buf m = {0};
@@ -18,8 +26,12 @@ static void put_request(struct rig *r, uint32_t handle, const char *const *texts
     hub_put_compound_end(&m, place, 5);
     hub_put_descriptor(&m, HUB_SECTION_APPLICATION);
     place = hub_put_map_begin(&m);
-    for (; texts[count]; count++)
-        hub_put_string(&m, texts[count]);
+    for (; texts[count]; count++) {
+        if (strncmp(texts[count], "pair:", 5) == 0)
+            put_pair(&m, texts[count] + 5);
+        else
+            hub_put_string(&m, texts[count]);
+    }
     hub_put_compound_end(&m, place, count);
     if (body) {
         hub_put_descriptor(&m, HUB_SECTION_VALUE);
@@ -223,6 +235,54 @@ Test(hub_request, a_token_for_one_host_or_hub_is_no_good_for_another)
         const char *const put[] = {"operation", "put-token", "type", "servicebus.windows.net:sastoken", "name", names[i], NULL};
         put_request(&r, 0, put, token);
         cr_expect_eq(answer(&r, condition, &body), i == 0 ? 202 : 401, "%s", names[i]);
+    }
+    rig_close(&r);
+}
+
+Test(hub_request, a_signature_under_the_type_jwt_is_judged_as_a_signature)
+{
+    static const char *const put[] = {"operation", "put-token", "type", "jwt", "name", "sb://localhost/hub1", NULL};
+    static const char *const keys[] = {RIG_KEY, "d3Jvbmc="};
+    struct hub_value body;
+    char condition[64], token[HUB_TOKEN_MAX];
+    struct rig r;
+
+    open_node(&r, false, "$cbs");
+    for (int i = 0; i < 2; i++) {
+        struct hub_policy policy = {.name = "send"};
+        snprintf(policy.key, sizeof policy.key, "%s", keys[i]);
+        cr_assert_eq(hub_sas_sign(&policy, "sb://localhost/hub1", 1700000100, token, sizeof token), 0);
+        put_request(&r, 0, put, token);
+        cr_expect_eq(answer(&r, condition, &body), i == 0 ? 202 : 401, "row %d", i);
+    }
+    rig_close(&r);
+}
+
+Test(hub_request, a_security_token_that_is_no_text_leaves_it_to_the_claim_of_the_connection)
+{
+    static const char *const put[] = {"operation", "put-token",           "type", "servicebus.windows.net:sastoken",
+                                      "name",      "sb://localhost/hub1", NULL};
+    static const char *const reads[][9] = {
+        {"operation", "READ", "name", "hub1", "type", "com.microsoft:eventhub", "security_token", "pair:any", NULL},
+        {"operation", "READ", "name", "hub2", "type", "com.microsoft:eventhub", "security_token", "pair:any", NULL},
+        {"operation", "READ", "name", "hub1", "type", "com.microsoft:eventhub", NULL},
+    };
+    struct hub_policy policy = {.name = "send", .key = RIG_KEY};
+    struct hub_value body;
+    char condition[64], token[HUB_TOKEN_MAX];
+    struct rig r;
+
+    open_node(&r, false, "$cbs");
+    cr_assert_eq(hub_sas_sign(&policy, "sb://localhost/hub1", 1700000100, token, sizeof token), 0);
+    put_request(&r, 0, put, token);
+    cr_assert_eq(answer(&r, condition, &body), 202);
+    rig_put_attach(&r, 2, false, "$management", NULL, -1);
+    rig_put_attach(&r, 3, true, "$management", NULL, -1);
+    rig_put_credit(&r, 3, 0, 50, false);
+    rig_flush(&r);
+    for (int i = 0; i < 3; i++) {
+        put_request(&r, 2, reads[i], NULL);
+        cr_expect_eq(answer(&r, condition, &body), i == 0 ? 200 : 401, "row %d", i);
     }
     rig_close(&r);
 }
