@@ -38,6 +38,7 @@ static void place_next(struct ring_out *out, const struct ehring_event *event);
 static int send_waiting(struct ring_out *out, const struct ehring_event *event, const volatile sig_atomic_t *stop);
 static int64_t wait_steps(const struct send_options *options);
 static int refuse(struct ring_out *out, int err, size_t len);
+static void limit_show(struct ring_out *out);
 static int finish(struct ring_out *out, int status, bool stopped);
 static void look(struct ring_out *out);
 
@@ -195,6 +196,8 @@ static int refuse(struct ring_out *out, int err, size_t len)
                 ehring_path(out->ring));
         return err;
     }
+    if (err == EHRING_E_EVENT_TOO_LARGE && out->progress.refused == 1)
+        limit_show(out);
     switch (err) {
     case EHRING_E_EVENT_TOO_LARGE:
     case EHRING_E_RING_TOO_SMALL:
@@ -203,6 +206,15 @@ static int refuse(struct ring_out *out, int err, size_t len)
         return 0;
     }
     return err;
+}
+
+static void limit_show(struct ring_out *out)
+{
+    struct ehring_stats stats;
+
+    if (ehring_read_stats(out->ring, &stats) == 0)
+        fprintf(stderr, "ehring-send: the stream takes events of up to %" PRIu64 " bytes, key and properties included\n",
+                stats.event_bytes_max);
 }
 
 static int finish(struct ring_out *out, int status, bool stopped)
