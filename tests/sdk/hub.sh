@@ -2,6 +2,8 @@
 # The official JavaScript SDK against ehring-hub over TLS. The SDK insists on port 5671, so the hub gets an address of its own.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/sdk/address.sh
+. "$here/address.sh"
 build="${EHRING_BUILD:?names the build directory}"
 sdk=$(EHRING_BUILD="$build" "$here/install")
 work=$(mktemp -d)
@@ -14,7 +16,7 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-"$build/ehring-hub" --listen 127.0.0.71 --no-plain --amqps-port 5671 --state-dir "$work/state" --hub hub1:4:readers --hub small:2 \
+"$build/ehring-hub" --listen "$address" --no-plain --amqps-port 5671 --state-dir "$work/state" --hub hub1:4:readers --hub small:2 \
 	--ports-file "$work/ports" > "$work/out" 2>&1 &
 hub=$!
 tries=0

@@ -4,15 +4,17 @@
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/ship_rig.sh
 . "$here/../ship_rig.sh"
+# shellcheck source=tests/sdk/address.sh
+. "$here/address.sh"
 sdk=$(EHRING_BUILD="$build" "$here/install") || { echo "the SDK is not there"; exit 1; }
 count=4000
 
 # shellcheck disable=SC2086 # several words
 "${CC:-cc}" -std=gnu11 -O2 -Wall -Wextra -Werror ${FEED_CFLAGS:-} -I"$here/../../client" -o "$dir/feed" "$here/feed.c" "$build/libehring.a" -pthread || exit 1
-hub_start --listen 127.0.0.72 --no-plain --amqps-port 5671 --hub ship:4 --hub bulk:4
+hub_start --listen "$address" --no-plain --amqps-port 5671 --hub ship:4 --hub bulk:4
 ship_conf "workers = 2" <<<"$(stream_conf ship ship; stream_conf bulk bulk)"
 ship_start
-says 'msg="connection is ready" stream=ship .*host=127.0.0.72'
+says 'msg="connection is ready" stream=ship .*host='"$address"
 "$dir/feed" $count || fail "feed"
 drained ship
 NODE_EXTRA_CA_CERTS="$dir/state/ca.pem" NODE_NO_WARNINGS=1 timeout 60 node "$sdk/receive.mjs" "$connection" ship $count 40 >"$dir/received" || fail "receive.mjs"
