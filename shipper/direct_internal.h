@@ -25,6 +25,7 @@ struct ehring_direct {
     struct door door;
     char audience[600];
     uint32_t connect_timeout_ms;
+    bool is_traced;
     struct transport_way way;
     /* the connection; fd -1: none */
     int fd;

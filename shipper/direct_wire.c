@@ -130,15 +130,17 @@ static int dial(const struct addrinfo *address, int64_t deadline_ms)
 
 static int engine_start(struct ehring_direct *direct)
 {
-    char container_id[64], why[320];
+    char container_id[64], trace_name[32], why[320];
     uint32_t random[2];
     if (RAND_bytes((unsigned char *)random, sizeof random) != 1)
         return direct_fail(direct, -EIO, "no random numbers");
     snprintf(container_id, sizeof container_id, "ehring-direct-%d-%08x%08x", (int)getpid(), random[0], random[1]);
+    snprintf(trace_name, sizeof trace_name, "conn=%d", direct->fd);
     int ret = conn_open(&(struct conn_options){.container_id = container_id,
                                                .hostname = direct->door.connstr.host,
                                                .product = "ehring-direct",
-                                               .version = EHRING_BUILD_VERSION},
+                                               .version = EHRING_BUILD_VERSION,
+                                               .trace_name = direct->is_traced ? trace_name : NULL},
                         &direct->conn);
     if (ret < 0)
         return direct_fail(direct, ret, "cannot start the connection: %s", strerror(-ret));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "log.h"
 #include "utf8.h"
 
 #define CONNECT_TIMEOUT_MS 10000u
@@ -161,6 +162,10 @@ static int handle_fill(struct ehring_direct *direct, const char *connection_stri
         direct->connect_timeout_ms = INT32_MAX;
     for (uint32_t i = 0; i < DIRECT_LINKS_MAX; i++)
         direct->link[i].number = -1;
+    if (options->trace) {
+        direct->is_traced = true;
+        log_set_levels("info, wire=trace");
+    }
     int ret = direct_door_make(direct, connection_string, options);
     if (ret < 0)
         return ret;

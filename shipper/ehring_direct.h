@@ -38,6 +38,7 @@ struct ehring_direct_options {
     const char *hub;             /* NULL: the connection string's EntityPath; if both are given they must agree */
     const char *ca_file;         /* PEM file of the authorities to trust instead of the system's; NULL: the system's */
     uint32_t connect_timeout_ms; /* name, TCP, TLS, token and link together; 0: 10,000 */
+    uint32_t trace;              /* not 0: a line on standard error for each AMQP frame, no payloads and no secrets in it */
     const char *const
         *settings;        /* "name = value" each, the last one NULL; NULL: none. See ehring-direct(3): transport, proxy, credential … */
     uint64_t reserved[3]; /* zero */

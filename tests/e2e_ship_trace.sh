@@ -76,4 +76,13 @@ before=$(frames)
 secret_event
 [ "$(frames)" -eq "$before" ] || fail "frames are told though nobody wants them"
 ship_stop
+
+# ---- ehring-send --direct --trace: the same on its standard error ----
+log=$dir/direct.log
+echo PAYLOADOFTHEEVENT | "$build/ehring-send" --direct --trace --hub orders --connection-string-file "$connection" --ca-file "$dir/state/ca.pem" \
+    --key KEYOFTHEEVENT 2>"$log" || fail "ehring-send --direct --trace"
+says 'area=wire msg="sent transfer" conn=[0-9]+ .*node=\$cbs.*operation=put-token'
+says 'area=wire msg="sent transfer" conn=[0-9]+ .*payload='
+says 'area=wire msg="received disposition" conn=[0-9]+ .*state=accepted'
+discreet "ehring-send"
 [ $failed -eq 0 ] && echo "frames are told, secrets are not"

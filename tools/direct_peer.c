@@ -55,7 +55,7 @@ const char *direct_peer_set(struct direct_peer *peer, const char *setting)
 
 int direct_peer_is_given(const struct direct_peer *peer)
 {
-    return peer->hub || peer->ca_file || peer->connection_string_file || peer->setting_count > 0;
+    return peer->hub || peer->ca_file || peer->connection_string_file || peer->setting_count > 0 || peer->is_traced;
 }
 
 /* The settings can do without a connection string, by a namespace or a broker; what is in the environment is then not meant. */
@@ -70,7 +70,7 @@ static int names_peer(const struct direct_peer *peer)
 int direct_peer_open(const char *program, const struct direct_peer *peer, uint32_t timeout_ms, struct ehring_direct **out)
 {
     const struct ehring_direct_options options = {
-        .hub = peer->hub, .ca_file = peer->ca_file, .connect_timeout_ms = timeout_ms, .settings = peer->setting};
+        .hub = peer->hub, .ca_file = peer->ca_file, .connect_timeout_ms = timeout_ms, .settings = peer->setting, .trace = peer->is_traced};
     char text[CONNECTION_STRING_BYTES], error[EHRING_DIRECT_ERROR_BYTES] = "";
     const char *path = peer->connection_string_file, *given = path ? NULL : getenv("EHRING_CONNECTION_STRING");
     int needless = !path && names_peer(peer);

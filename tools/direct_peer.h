@@ -20,6 +20,7 @@ struct direct_peer {
     const char *hub, *ca_file, *connection_string_file; /* NULL: not given */
     const char *setting[DIRECT_PEER_SETTINGS_MAX + 1];  /* "name=value", the last one NULL */
     int setting_count;
+    int is_traced; /* frames to standard error */
 };
 
 /* NULL, or what is wrong. */

@@ -38,6 +38,7 @@ const char send_help[] =
     "  --message-id-position    message-id is the ring's uuid and the event's position in hexadecimal\n"
     "\n"
     "Direct\n" DIRECT_PEER_HELP "  --timeout-ms N           for the connection and for the outcome of each batch; default 30000\n"
+    "  --trace                  each AMQP frame as a line on stderr; no payloads, no secrets\n"
     "\n"
     "  --help                   this text\n"
     "\n"
@@ -69,6 +70,7 @@ enum letter {
     CA_FILE,
     SET,
     TIMEOUT_MS,
+    TRACE,
     HELP,
 };
 
@@ -99,6 +101,7 @@ static const struct option long_options[] = {
     {"ca-file", required_argument, NULL, CA_FILE},
     {"set", required_argument, NULL, SET},
     {"timeout-ms", required_argument, NULL, TIMEOUT_MS},
+    {"trace", no_argument, NULL, TRACE},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
@@ -165,6 +168,9 @@ static const char *read_option(struct send_options *o, enum letter letter, const
         return NULL;
     case DIRECT:
         o->way = SEND_DIRECT;
+        return NULL;
+    case TRACE:
+        o->peer.is_traced = true;
         return NULL;
     case SET:
         return direct_peer_set(&o->peer, text);
