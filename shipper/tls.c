@@ -186,6 +186,13 @@ void tls_print_peer(const struct tls *tls, char *to, size_t cap)
     snprintf(to, cap, "certificate for %s by \"%s\", valid until %s", names, issuer, date);
 }
 
+int64_t tls_peer_end_s(const struct tls *tls)
+{
+    struct tm utc;
+    X509 *leaf = SSL_get0_peer_certificate(tls->ssl);
+    return leaf && ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &utc) == 1 ? (int64_t)timegm(&utc) : 0;
+}
+
 static int session_make(struct tls_context *context, struct tls *tls)
 {
     tls->ssl = SSL_new(context->ssl_ctx);

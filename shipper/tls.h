@@ -58,5 +58,7 @@ const char *tls_error(const struct tls *tls);
 const char *tls_version(const struct tls *tls); /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
 /* The peer's certificate: names, issuer, end. Empty before it has come. */
 void tls_print_peer(const struct tls *tls, char *to, size_t cap);
+/* Its end in seconds since 1970; 0 before it has come. */
+int64_t tls_peer_end_s(const struct tls *tls);
 
 #endif

@@ -182,9 +182,12 @@ void transport_print_seen(const struct transport *transport, struct transport_se
     if (transport->tls) {
         snprintf(seen->tls, sizeof seen->tls, "%s", tls_version(transport->tls));
         tls_print_peer(transport->tls, seen->certificate, sizeof seen->certificate);
+        seen->certificate_end_s = tls_peer_end_s(transport->tls);
     }
-    if (transport->websocket)
+    if (transport->websocket) {
         snprintf(seen->websocket, sizeof seen->websocket, "%s", websocket_answer(transport->websocket));
+        websocket_date(transport->websocket, seen->date, sizeof seen->date);
+    }
 }
 
 /* Begins the layer above the one that is ready; what is not there is passed over. 0 or negative errno. */

@@ -57,10 +57,12 @@ const char *transport_error(const struct transport *transport);
 
 /* What the stages saw, as texts; empty: not there, or not yet. */
 struct transport_seen {
-    char proxy[80];        /* "200 Connection established" */
-    char tls[96];          /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
-    char certificate[600]; /* "certificate for NAMES by "ISSUER", valid until DATE" */
-    char websocket[80];    /* "101 Switching Protocols" */
+    char proxy[80];            /* "200 Connection established" */
+    char tls[96];              /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+    char certificate[600];     /* "certificate for NAMES by "ISSUER", valid until DATE" */
+    int64_t certificate_end_s; /* since 1970; 0: none */
+    char websocket[80];        /* "101 Switching Protocols" */
+    char date[40];             /* of that answer, by the peer's clock: "Thu, 26 Nov 2026 14:00:00 GMT" */
 };
 void transport_print_seen(const struct transport *transport, struct transport_seen *seen);
 

@@ -174,6 +174,11 @@ const char *websocket_answer(const struct websocket *websocket)
     return websocket->answer;
 }
 
+bool websocket_date(const struct websocket *websocket, char *to, size_t cap)
+{
+    return http_head_field(&websocket->head, "Date", 0, to, cap);
+}
+
 void websocket_fail(struct websocket *websocket, int code, const char *format, ...)
 {
     va_list arguments;

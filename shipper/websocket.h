@@ -38,7 +38,8 @@ bool websocket_is_ready(const struct websocket *websocket); /* upgraded */
 bool websocket_is_over(const struct websocket *websocket);  /* refused, closed by the peer, or broken */
 /* 0: not over. -ECONNRESET: the peer closed it with 1000 or 1001, which is normal life. Other negative errno: an error. */
 int websocket_error_code(const struct websocket *websocket);
-const char *websocket_error(const struct websocket *websocket);  /* a sentence with a remedy; empty: none so far */
-const char *websocket_answer(const struct websocket *websocket); /* "101 Switching Protocols"; empty: none yet */
+const char *websocket_error(const struct websocket *websocket);               /* a sentence with a remedy; empty: none so far */
+const char *websocket_answer(const struct websocket *websocket);              /* "101 Switching Protocols"; empty: none yet */
+bool websocket_date(const struct websocket *websocket, char *to, size_t cap); /* the answer's Date; false: it has none */
 
 #endif
