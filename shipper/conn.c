@@ -53,6 +53,18 @@ int conn_open(const struct conn_options *options, struct conn **out)
     return 0;
 }
 
+void conn_peer(const struct conn *conn, struct conn_peer *peer)
+{
+    *peer = (struct conn_peer){0};
+    if (!conn->is_open)
+        return;
+    const char *name = pn_connection_remote_container(conn->driver.connection);
+    if (name)
+        request_text_clean(peer->container_id, sizeof peer->container_id, name, strlen(name));
+    peer->idle_timeout_ms = pn_transport_get_remote_idle_timeout(conn->driver.transport);
+    peer->frame_bytes_max = pn_transport_get_remote_max_frame(conn->driver.transport);
+}
+
 void conn_free(struct conn *conn)
 {
     if (!conn)

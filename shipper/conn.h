@@ -27,6 +27,13 @@ struct conn_options {
 
 /* SASL ANONYMOUS, open and begin are sent by themselves. Strings are copied. 0 or -ENOMEM. */
 int conn_open(const struct conn_options *options, struct conn **out);
+/* What the peer said of itself in its open. */
+struct conn_peer {
+    char container_id[128];
+    uint32_t idle_timeout_ms; /* 0: none */
+    uint32_t frame_bytes_max;
+};
+void conn_peer(const struct conn *conn, struct conn_peer *peer); /* all zero before CONN_OPENED */
 void conn_free(struct conn *conn); /* at once, NULL is fine; buffers of unfinished sends are no longer looked at */
 
 /* ---- bytes ---- */
