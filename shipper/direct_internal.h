@@ -17,6 +17,29 @@
 #define DIRECT_WIRE_BYTES (64u << 10)
 #define DIRECT_MESSAGE_BYTES_DEFAULT (1u << 20) /* where the peer tells no limit */
 
+/* What the connection has met on its way so far. */
+enum direct_step {
+    DIRECT_NAME,
+    DIRECT_TCP,
+    DIRECT_PROXY,
+    DIRECT_TLS,
+    DIRECT_WEBSOCKET,
+    DIRECT_OPEN, /* SASL and open */
+    DIRECT_TOKEN,
+    DIRECT_LINK,
+    DIRECT_READY,
+};
+struct direct_seen {
+    enum direct_step step;       /* the one under way, or where it ended */
+    char host[256], address[64]; /* what was looked up, and the address that answered */
+    uint16_t port;
+    char addresses[400]; /* all of them, cut */
+    int64_t tcp_ms;
+    int64_t way_ns;            /* CLOCK_REALTIME when that was last looked at and not all up yet */
+    struct transport_seen way; /* proxy, TLS, WebSocket */
+    struct conn_peer peer;
+};
+
 struct direct_link {
     int number;        /* conn's, -1: none */
     char address[320]; /* hub, or hub/Partitions/id */
@@ -32,6 +55,7 @@ struct ehring_direct {
     struct transport *transport;
     bool was_up; /* the transport was, before it failed */
     struct conn *conn;
+    struct direct_seen seen;
     bool is_over; /* CONN_CLOSED was seen: the next call connects anew */
     int64_t token_renew_at_s;
     struct direct_link link[DIRECT_LINKS_MAX]; /* the hub's first */
@@ -62,6 +86,19 @@ int direct_fail_peer(struct ehring_direct *direct, const char *what, const struc
 /* What the caller says of its peer as direct->door. 0, or negative errno with a sentence. */
 int direct_door_make(struct ehring_direct *direct, const char *connection_string, const struct ehring_direct_options *options);
 
+/* ---- ehring_direct.c ---- */
+/* A handle without a connection, for a door that is right already. *out is the caller's (ehring_direct_close), also after an error that it
+ * has a sentence for. 0 or negative errno; *out NULL: no memory. */
+int direct_open_door(const struct door *door, uint32_t connect_timeout_ms, struct ehring_direct **out);
+
+/* ---- direct_seen.c ---- */
+struct addrinfo;
+void seen_begin(struct ehring_direct *direct, const char *host, uint16_t port);
+void seen_resolved(struct ehring_direct *direct, const struct addrinfo *list);
+void seen_dialed(struct ehring_direct *direct, const struct addrinfo *address, int64_t took_ms);
+void seen_way(struct ehring_direct *direct); /* proxy, TLS and WebSocket as they are now; before they go, too */
+void seen_event(struct ehring_direct *direct, const struct conn_event *event);
+
 /* ---- direct_wire.c ---- */
 /* Resolves the host and connects. 0 or negative errno with a sentence. */
 int wire_connect(struct ehring_direct *direct, int64_t deadline_ms);
@@ -74,6 +111,8 @@ void wire_close(struct ehring_direct *direct);
 /* ---- direct_session.c ---- */
 /* Connected, token good, link to `address` attached with credit. Its index in direct->link, or negative errno with a sentence. */
 int session_link(struct ehring_direct *direct, const char *address, int64_t deadline_ms);
+/* The answer of $management about the hub: status, and the partitions. 0, or negative errno with a sentence. */
+int session_hub(struct ehring_direct *direct, int64_t deadline_ms, struct conn_event *answer);
 /* Ends the connection, waiting for the peer's answer until the deadline. */
 void session_close(struct ehring_direct *direct, int64_t deadline_ms);
 /* What every wait does with an event first: forgets an ended link, remembers that the connection is over. */

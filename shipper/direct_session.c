@@ -14,6 +14,7 @@ static int session_alive(struct ehring_direct *direct);
 static int session_connect(struct ehring_direct *direct, int64_t deadline_ms);
 static int session_token(struct ehring_direct *direct, int64_t deadline_ms);
 static int token_put(struct ehring_direct *direct);
+static int token_make(struct ehring_direct *direct, char token[SAS_TOKEN_BYTES_MAX], int64_t *expires_s);
 static int link_find(const struct ehring_direct *direct, const char *address);
 static int link_slot(struct ehring_direct *direct, const char *address);
 static int link_attach(struct ehring_direct *direct, const char *address, int64_t deadline_ms);
@@ -40,6 +41,26 @@ int session_link(struct ehring_direct *direct, const char *address, int64_t dead
     return index < 0 ? index : link_await_credit(direct, index, deadline_ms);
 }
 
+int session_hub(struct ehring_direct *direct, int64_t deadline_ms, struct conn_event *answer)
+{
+    char token[SAS_TOKEN_BYTES_MAX];
+    int64_t expires_s;
+    int ret = token_make(direct, token, &expires_s);
+    if (ret == 0)
+        ret = conn_read_hub(direct->conn, direct->door.hub, token);
+    explicit_bzero(token, sizeof token);
+    if (ret < 0)
+        return direct_fail(direct, ret, "the hub's properties cannot be asked for: %s", strerror(-ret));
+    while ((ret = wire_next_event(direct, deadline_ms, answer)) > 0) {
+        session_event(direct, answer);
+        if (answer->kind == CONN_CLOSED)
+            return direct_fail_peer(direct, "connection closed before the hub's properties came", answer);
+        if (answer->kind == CONN_HUB)
+            return 0;
+    }
+    return ret < 0 ? ret : time_up(direct, "the hub's properties");
+}
+
 void session_close(struct ehring_direct *direct, int64_t deadline_ms)
 {
     struct conn_event event;
@@ -54,6 +75,7 @@ void session_close(struct ehring_direct *direct, int64_t deadline_ms)
 
 void session_event(struct ehring_direct *direct, const struct conn_event *event)
 {
+    seen_event(direct, event);
     if (event->kind == CONN_CLOSED)
         direct->is_over = true;
     if (event->kind != CONN_LINK_ENDED)
@@ -119,23 +141,26 @@ static int session_token(struct ehring_direct *direct, int64_t deadline_ms)
 static int token_put(struct ehring_direct *direct)
 {
     char token[SAS_TOKEN_BYTES_MAX];
-    int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND;
-    int64_t expires_s = now_s + TOKEN_SECONDS;
-    int ret;
-    if (direct->door.connstr.signature[0]) {
-        expires_s = sas_expiry(direct->door.connstr.signature);
-        if (expires_s <= now_s)
-            return direct_fail(direct, -EACCES, "the SharedAccessSignature of the connection string has expired");
-        ret = conn_put_token(direct->conn, "servicebus.windows.net:sastoken", direct->audience, direct->door.connstr.signature, expires_s);
-        direct->token_renew_at_s = expires_s;
-        return ret;
-    }
-    ret = sas_make_token(direct->audience, direct->door.connstr.key_name, direct->door.connstr.key, expires_s, token, sizeof token);
+    int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND, expires_s;
+    int ret = token_make(direct, token, &expires_s);
     if (ret == 0)
         ret = conn_put_token(direct->conn, "servicebus.windows.net:sastoken", direct->audience, token, expires_s);
     explicit_bzero(token, sizeof token);
-    direct->token_renew_at_s = now_s + TOKEN_SECONDS * 9 / 10;
+    direct->token_renew_at_s = direct->door.connstr.signature[0] ? expires_s : now_s + TOKEN_SECONDS * 9 / 10;
     return ret;
+}
+
+static int token_make(struct ehring_direct *direct, char token[SAS_TOKEN_BYTES_MAX], int64_t *expires_s)
+{
+    const struct connstr *connstr = &direct->door.connstr;
+    int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND;
+    if (!connstr->signature[0]) {
+        *expires_s = now_s + TOKEN_SECONDS;
+        return sas_make_token(direct->audience, connstr->key_name, connstr->key, *expires_s, token, SAS_TOKEN_BYTES_MAX);
+    }
+    *expires_s = sas_expiry(connstr->signature);
+    snprintf(token, SAS_TOKEN_BYTES_MAX, "%s", connstr->signature);
+    return *expires_s > now_s ? 0 : direct_fail(direct, -EACCES, "the SharedAccessSignature of the connection string has expired");
 }
 
 static int link_find(const struct ehring_direct *direct, const char *address)

@@ -31,9 +31,11 @@ int wire_connect(struct ehring_direct *direct, int64_t deadline_ms)
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
     const char *host = transport_way_host(&direct->way, &direct->door), *whose = direct->way.has_proxy ? "proxy" : "host";
     snprintf(port, sizeof port, "%u", transport_way_port(&direct->way, &direct->door));
+    seen_begin(direct, host, transport_way_port(&direct->way, &direct->door));
     int error = getaddrinfo(host, port, &hints, &list);
     if (error != 0)
         return direct_fail(direct, -EHOSTUNREACH, "%s %s is not resolved: %s", whose, host, gai_strerror(error));
+    seen_resolved(direct, list);
     int left = 0, ret = -EHOSTUNREACH;
     for (const struct addrinfo *at = list; at; at = at->ai_next)
         left++;
@@ -41,8 +43,10 @@ int wire_connect(struct ehring_direct *direct, int64_t deadline_ms)
         int64_t now_ms = direct_now_ms();
         int64_t share_ms = deadline_ms == DIRECT_NO_DEADLINE ? deadline_ms : now_ms + (deadline_ms - now_ms) / left;
         ret = dial(at, share_ms);
-        if (ret >= 0)
-            direct->fd = ret;
+        if (ret < 0)
+            continue;
+        direct->fd = ret;
+        seen_dialed(direct, at, direct_now_ms() - now_ms);
     }
     freeaddrinfo(list);
     if (direct->fd < 0)
@@ -73,7 +77,9 @@ int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct co
         if (ret < 0)
             return lost(direct, ret, strerror(-ret));
         bool is_readable = ret & (POLLIN | POLLHUP | POLLERR);
-        if (is_readable && (ret = bytes_in(direct)) < 0)
+        ret = is_readable ? bytes_in(direct) : 0;
+        seen_way(direct);
+        if (ret < 0)
             return ret;
         /* what waits in the socket is still read after the deadline, but a peer that never falls silent must not hold us */
         now_ms = direct_now_ms();
@@ -92,6 +98,7 @@ void wire_goodbye(struct ehring_direct *direct)
 
 void wire_close(struct ehring_direct *direct)
 {
+    seen_way(direct);
     conn_free(direct->conn);
     transport_close(direct->transport);
     if (direct->fd >= 0)

@@ -21,7 +21,9 @@ struct sending {
     int result;
 };
 
+static struct ehring_direct *handle_make(uint32_t connect_timeout_ms);
 static int handle_fill(struct ehring_direct *direct, const char *connection_string, const struct ehring_direct_options *options);
+static int handle_equip(struct ehring_direct *direct);
 static void handle_free(struct ehring_direct *direct);
 static int route_check(struct ehring_direct *direct, const char *key, const char *partition_id);
 static int route_address(struct ehring_direct *direct, const char *partition_id, char *to, size_t cap);
@@ -35,14 +37,15 @@ int ehring_direct_open(const char *connection_string, const struct ehring_direct
                        size_t error_cap)
 {
     static const struct ehring_direct_options defaults;
-    struct ehring_direct *direct = calloc(1, sizeof *direct);
+    if (!options)
+        options = &defaults;
+    struct ehring_direct *direct = handle_make(options->connect_timeout_ms);
     int ret = -ENOMEM;
     if (error && error_cap > 0)
         snprintf(error, error_cap, "out of memory");
     if (!direct)
         return ret;
-    direct->fd = -1;
-    ret = handle_fill(direct, connection_string, options ? options : &defaults);
+    ret = handle_fill(direct, connection_string, options);
     if (ret == 0)
         ret = session_link(direct, direct->door.hub, direct_deadline_ms((int)direct->connect_timeout_ms));
     if (ret < 0) {
@@ -55,6 +58,16 @@ int ehring_direct_open(const char *connection_string, const struct ehring_direct
         error[0] = '\0';
     *out = direct;
     return 0;
+}
+
+int direct_open_door(const struct door *door, uint32_t connect_timeout_ms, struct ehring_direct **out)
+{
+    *out = handle_make(connect_timeout_ms);
+    if (!*out)
+        return -ENOMEM;
+    (*out)->door = *door;
+    (*out)->is_traced = true; /* if the log wants it */
+    return handle_equip(*out);
 }
 
 void ehring_direct_close(struct ehring_direct *direct)
@@ -154,24 +167,37 @@ int direct_fail_peer(struct ehring_direct *direct, const char *what, const struc
                        event->description[0] ? ": " : "", event->description);
 }
 
-static int handle_fill(struct ehring_direct *direct, const char *connection_string, const struct ehring_direct_options *options)
+static struct ehring_direct *handle_make(uint32_t connect_timeout_ms)
 {
-    char why[1200];
-    direct->connect_timeout_ms = options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+    struct ehring_direct *direct = calloc(1, sizeof *direct);
+    if (!direct)
+        return NULL;
+    direct->fd = -1;
+    direct->connect_timeout_ms = connect_timeout_ms ? connect_timeout_ms : CONNECT_TIMEOUT_MS;
     if (direct->connect_timeout_ms > INT32_MAX)
         direct->connect_timeout_ms = INT32_MAX;
     for (uint32_t i = 0; i < DIRECT_LINKS_MAX; i++)
         direct->link[i].number = -1;
+    return direct;
+}
+
+static int handle_fill(struct ehring_direct *direct, const char *connection_string, const struct ehring_direct_options *options)
+{
     if (options->trace) {
         direct->is_traced = true;
         log_set_levels("info, wire=trace");
     }
     int ret = direct_door_make(direct, connection_string, options);
-    if (ret < 0)
-        return ret;
+    return ret < 0 ? ret : handle_equip(direct);
+}
+
+/* What follows from the door. */
+static int handle_equip(struct ehring_direct *direct)
+{
+    char why[1200];
     const struct door *door = &direct->door;
     snprintf(direct->audience, sizeof direct->audience, "sb://%s/%s", door->connstr.host, door->hub);
-    ret = transport_way_open(door, &direct->way, why, sizeof why);
+    int ret = transport_way_open(door, &direct->way, why, sizeof why);
     return ret < 0 ? direct_fail(direct, ret, "%s", why) : 0;
 }
 
