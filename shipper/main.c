@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ringbuf/ring_order.h"
+#include "shipper/check.h"
 #include "shipper/clock.h"
 #include "shipper/config.h"
 #include "shipper/discover.h"
@@ -43,10 +44,12 @@ struct shipper {
 struct options {
     const char *config;
     bool check;
+    bool connect; /* with check */
     bool print;
 };
 
 static int options_read(int argc, char **argv, struct options *options);
+static int connect_check(const struct config *config);
 static int shipper_open(struct shipper *shipper);
 static int shipper_start(struct shipper *shipper);
 static void shipper_run(struct shipper *shipper);
@@ -57,12 +60,15 @@ static void shipper_close(struct shipper *shipper);
 
 static void help(FILE *to)
 {
-    fputs("usage: ehring-shipper [--config FILE] [--check | --print-config]\n"
+    fputs("usage: ehring-shipper [--config FILE] [--check[=connect] | --print-config]\n"
           "\n"
           "Drains the rings of this machine's producers into Azure Event Hubs.\n"
           "\n"
           "  -c, --config FILE   configuration (default " CONFIG_DEFAULT ")\n"
           "      --check         read and check the configuration, connect to nothing; exit 0 or 1\n"
+          "      --check=connect check also this machine and the way to each hub, a line for each thing: directories, room, DNS, TCP, "
+          "proxy,\n"
+          "                      TLS, clock, token, link, partitions; sends no event\n"
           "      --print-config  print the configuration in force, secrets masked\n"
           "      --help-config   print all keys with unit, default and limits\n"
           "      --version\n"
@@ -71,7 +77,9 @@ static void help(FILE *to)
           "Signals: TERM and INT drain for drain_seconds, then leave the rest in the rings, safe; a second one ends at once, also safe.\n"
           "HUP reads the configuration again: one that is in order is applied as a difference, connections that it does not concern stay;\n"
           "one that is not changes nothing. rings, workers and net need a restart.\n"
-          "Exit status: 0 stopped in order, 1 configuration or start failed, 2 usage.\n",
+          "Exit status: 0 stopped in order, 1 configuration or start failed, 2 usage.\n"
+          "Of --check=connect, by the first line that fails: 0 none does, 1 the check itself could not go on, 2 configuration,\n"
+          "3 this machine, 4 DNS, 5 TCP or proxy, 6 TLS, 7 what answers is no AMQP, 8 authentication, 9 no right to send, 10 hub.\n",
           to);
 }
 
@@ -83,14 +91,15 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     if (config_read(options.config, &shipper.config, stderr) != 0)
-        return 1;
+        return options.connect ? CHECK_CONFIGURATION : 1;
     if (options.print)
         config_print(shipper.config, stdout);
     if (options.check)
         printf("%s: ok, %u streams\n", options.config, shipper.config->stream_count);
+    status = options.connect ? connect_check(shipper.config) : 0;
     if (options.print || options.check) {
         config_free(shipper.config);
-        return 0;
+        return status;
     }
     status = 1;
     if (shipper_open(&shipper) == 0 && shipper_start(&shipper) == 0) {
@@ -105,7 +114,7 @@ int main(int argc, char **argv)
 static int options_read(int argc, char **argv, struct options *options)
 {
     static const struct option table[] = {{"config", required_argument, NULL, 'c'},
-                                          {"check", no_argument, NULL, 'k'},
+                                          {"check", optional_argument, NULL, 'k'},
                                           {"print-config", no_argument, NULL, 'p'},
                                           {"help-config", no_argument, NULL, 'H'},
                                           {"version", no_argument, NULL, 'v'},
@@ -118,6 +127,11 @@ static int options_read(int argc, char **argv, struct options *options)
             break;
         case 'k':
             options->check = true;
+            options->connect = optarg != NULL;
+            if (optarg && strcmp(optarg, "connect") != 0) {
+                fprintf(stderr, "ehring-shipper: --check=%s is unknown, there is --check=connect\n", optarg);
+                return 2;
+            }
             break;
         case 'p':
             options->print = true;
@@ -140,6 +154,13 @@ static int options_read(int argc, char **argv, struct options *options)
         return -1;
     fprintf(stderr, "ehring-shipper: unexpected argument %s\n", argv[optind]);
     return 2;
+}
+
+static int connect_check(const struct config *config)
+{
+    log_set_levels(config->log_level);
+    signal(SIGPIPE, SIG_IGN);
+    return check_connect(config, stdout);
 }
 
 static int fail(const char *what, const char *why)
