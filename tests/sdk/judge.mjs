@@ -12,15 +12,19 @@ const [mode, file] = process.argv.slice(2);
 const plan = load(file), list = load(plan.list), connection = fs.readFileSync(plan.connection, "utf8").trim();
 const retryOptions = { maxRetries: 0 };
 
-function optionsOf(transport) {
-  if (transport === "amqp") return { retryOptions };
-  const { proxy_hostname: host, proxy_port: port, username, password } = plan.proxy;
-  const agent = transport === "proxy" ? new HttpsProxyAgent(`http://${username}:${password}@${host}:${port}`) : undefined;
-  return {
-    retryOptions, webSocketOptions: { webSocket: WebSocket, webSocketConstructorOptions: { agent } },
-    ...(plan.endpoint && { customEndpointAddress: `sb://${plan.endpoint}` }),
-  };
+// "proxy": through an HTTP proxy to the address of a private endpoint; the namespace's own name is one that nobody can look up.
+function to(transport, Client, ...names) {
+  const { endpoint, proxy, namespace } = plan, options = { retryOptions };
+  if (transport !== "amqp") {
+    const url = `http://${proxy.username}:${proxy.password}@${proxy.proxy_hostname}:${proxy.proxy_port}`;
+    const agent = transport === "proxy" ? new HttpsProxyAgent(url) : undefined;
+    options.webSocketOptions = { webSocket: WebSocket, webSocketConstructorOptions: { agent } };
+    if (transport === "proxy" || !endpoint.endsWith(":443")) options.customEndpointAddress = `sb://${endpoint}`;
+  }
+  return new Client(...names.slice(0, -1), transport === "proxy" ? connection.replace(/sb:\/\/[^/]*/, `sb://${namespace}`) : connection, names.at(-1), options);
 }
+const producerOf = (transport, hub) => to(transport, EventHubProducerClient, hub);
+const consumerOf = (transport, hub) => to(transport, EventHubConsumerClient, "$Default", hub);
 
 // ---- sending ----
 
@@ -32,15 +36,15 @@ async function batchOf(producer, { key, partition, events }) {
 
 // The SDK lets a batch of its own grow no larger than the link takes. What it sends without looking is refused by the hub, which tells the
 // limit and the size: so the largest event is exactly as large as the limit, and one that is a byte larger is refused.
-async function sendLargest(producer, to, event) {
-  const send = (length) => producer.sendBatch([sdkEvent(event, length)], { partitionId: to.partition });
+async function sendLargest(producer, partitionId, event) {
+  const send = (length) => producer.sendBatch([sdkEvent(event, length)], { partitionId });
   const refused = async (length) => {
     const error = await send(length).catch((e) => e);
     const [, size, limit] = /size:(\d+) bytes\) exceeds the limit \((\d+) bytes\)/.exec(error?.message) ?? [];
     assert.equal(Number(limit), list.limit, `an event of ${length} bytes: ${error}`);
     return Number(size);
   };
-  const batch = await producer.createBatch({ partitionId: to.partition });
+  const batch = await producer.createBatch({ partitionId });
   assert.equal(batch.maxSizeInBytes, list.limit, "the limit that the link announces");
   assert.equal(batch.tryAdd(sdkEvent(event, list.limit)), false, "an event over the limit fits into a batch");
   const length = list.limit - (await refused(list.limit) - list.limit);
@@ -49,11 +53,11 @@ async function sendLargest(producer, to, event) {
 }
 
 async function send(transport) {
-  const producer = new EventHubProducerClient(connection, `js-${transport}`, optionsOf(transport));
+  const producer = producerOf(transport, `js-${transport}`);
   try {
-    for (const { events, ...to } of list.sends) {
-      if (events[0].len === "limit") await sendLargest(producer, to, events[0]);
-      else await producer.sendBatch(await batchOf(producer, { ...to, events: events.map((event) => sdkEvent(event, event.len)) }));
+    for (const { events, ...place } of list.sends) {
+      if (events[0].len === "limit") await sendLargest(producer, place.partition, events[0]);
+      else await producer.sendBatch(await batchOf(producer, { ...place, events: events.map((event) => sdkEvent(event, event.len)) }));
     }
   } finally {
     await producer.close();
@@ -64,10 +68,11 @@ async function send(transport) {
 
 // Reads a hub from its beginning and compares each event with the list. Returns where everything was.
 async function readHub(transport, hub) {
-  const consumer = new EventHubConsumerClient("$Default", connection, hub, optionsOf(transport));
+  const consumer = consumerOf(transport, hub);
   const wanted = new Map(eventsOf(list, hub).map((event) => [event.n, event])), seen = [];
   try {
-    const found = await read(consumer, { position: earliestEventPosition, count: wanted.size, options: { skipParsingBodyAsJson: true } });
+    const all = { position: earliestEventPosition, count: wanted.size, seconds: 60 };
+    const found = await read(consumer, { ...all, options: { skipParsingBodyAsJson: true } });
     for (const { event, partitionId } of found) {
       const n = Number(event.properties?.n), want = wanted.get(n);
       assert.ok(want, `${hub}: event ${n} came twice, or nobody sent it`);
@@ -84,13 +89,14 @@ async function readHub(transport, hub) {
   }
 }
 
-// By partition and sequence number, which leave nothing out; offsets and times grow; what goes by key or partition comes in the order in which it was sent.
+// By partition and sequence number, which leave nothing out; offsets and times grow; what goes by key or partition comes as it was sent.
 function inOrder(hub, seen) {
   const last = new Map(), to = new Map(eventsOf(list, hub).map((event) => [event.n, event.key ?? event.partition]));
   seen.sort((a, b) => a.partition - b.partition || a.seq - b.seq);
   seen.forEach((event, i) => {
     const before = seen[i - 1]?.partition === event.partition ? seen[i - 1] : { seq: -1, offset: -1, time: 0 }, order = to.get(event.n);
-    assert.ok(event.seq === before.seq + 1 && Number(event.offset) > Number(before.offset) && event.time >= before.time, `${hub}: position of event ${event.n}`);
+    const grows = event.seq === before.seq + 1 && Number(event.offset) > Number(before.offset) && event.time >= before.time;
+    assert.ok(grows, `${hub}: position of event ${event.n}`);
     if (order === undefined) return;
     assert.ok((last.get(order) ?? 0) < event.n, `${hub}: event ${event.n} lies behind ${last.get(order)} of ${order}`);
     last.set(order, event.n);
@@ -99,7 +105,7 @@ function inOrder(hub, seen) {
 }
 
 async function describe(transport, hub) {
-  const consumer = new EventHubConsumerClient("$Default", connection, hub, optionsOf(transport));
+  const consumer = consumerOf(transport, hub);
   try {
     const { name, partitionIds, createdOn } = await consumer.getEventHubProperties();
     const partitions = await Promise.all(partitionIds.map((id) => consumer.getPartitionProperties(id)));
@@ -119,8 +125,9 @@ async function describe(transport, hub) {
 async function startWhereAskedTo(transport, seen) {
   const partition = "2", events = seen.filter((event) => event.partition === partition), at = events.length >> 1;
   const { offset, seq, time } = events[at], later = events.find((event) => event.time >= time).seq, earliest = events[0].time;
-  const consumer = new EventHubConsumerClient("$Default", connection, `js-${transport}`, optionsOf(transport));
-  const first = async (position) => (await read(consumer, { partition, position, count: 1, options: { maxBatchSize: 1, maxWaitTimeInSeconds: 10 } }))[0].event.sequenceNumber;
+  const consumer = consumerOf(transport, `js-${transport}`);
+  const options = { maxBatchSize: 1, maxWaitTimeInSeconds: 10 };
+  const first = async (position) => (await read(consumer, { partition, position, count: 1, options }))[0].event.sequenceNumber;
   try {
     assert.equal(await first({ offset }), seq + 1, "behind an offset");
     assert.equal(await first({ offset, isInclusive: true }), seq, "at an offset");
@@ -135,8 +142,8 @@ async function startWhereAskedTo(transport, seen) {
 
 // From the end: what was there already does not come; of what is sent all the time, everything comes from one on.
 async function startAtTheEnd(transport, partition) {
-  const producer = new EventHubProducerClient(connection, "ends", optionsOf(transport));
-  const consumer = new EventHubConsumerClient("$Default", connection, "ends", optionsOf(transport));
+  const producer = producerOf(transport, "ends");
+  const consumer = consumerOf(transport, "ends");
   let done = false;
   const tick = async () => {
     for (let i = 1; !done; i++) {

@@ -113,24 +113,26 @@ def compare(want, event, partition, cannot, name):
 # ---- sending ----
 
 
-def options(transport):
-    more = {"connection_verify": plan["ca"], "retry_total": 0}
+def client_of(transport, make, *names, **options):
+    """ "proxy": through an HTTP proxy to the address of a private endpoint; the namespace's own name is one that nobody can look up."""
+    options = {"connection_verify": plan["ca"], "retry_total": 0, **options}
     if transport != "amqp":
-        more["transport_type"] = TransportType.AmqpOverWebsocket
-    if transport != "amqp" and plan["endpoint"]:
-        more["custom_endpoint_address"] = "sb://" + plan["endpoint"]
+        options["transport_type"] = TransportType.AmqpOverWebsocket
     if transport == "proxy":
-        more["http_proxy"] = plan["proxy"]
-    return more
+        options["http_proxy"] = plan["proxy"]
+    if transport == "proxy" or (transport == "ws" and not plan["endpoint"].endswith(":443")):
+        options["custom_endpoint_address"] = "sb://" + plan["endpoint"]
+    where = re.sub("sb://[^/]*", "sb://" + plan["namespace"], connection) if transport == "proxy" else connection
+    return make(where, *names, **options)
 
 
 def producer_of(transport, hub):
-    return EventHubProducerClient.from_connection_string(connection, eventhub_name=hub, **options(transport))
+    return client_of(transport, EventHubProducerClient.from_connection_string, eventhub_name=hub)
 
 
 def consumer_of(transport, hub, group="$Default"):
     # receive() ends only when its interval, 10 s by default, is over
-    return EventHubConsumerClient.from_connection_string(connection, group, eventhub_name=hub, load_balancing_interval=0.3, **options(transport))
+    return client_of(transport, EventHubConsumerClient.from_connection_string, group, eventhub_name=hub, load_balancing_interval=0.3)
 
 
 def refused_size(producer, event, partition, length):

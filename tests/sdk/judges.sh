@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The official SDKs for JavaScript and Python as judges: one list of events (conformance.json) is sent by each of them over AMQP, over WebSocket and
-# through an HTTP proxy, by a shipper out of rings, and by the direct client; each SDK then reads what all of them have sent, over AMQP and over
-# WebSocket, and compares every event with the list. What the readers have seen must be the same to the byte.
+# The official SDKs for JavaScript and Python as judges: one list of events (conformance.json) is sent by each of them over AMQP, over WebSocket
+# and through an HTTP proxy to a private endpoint, by a shipper out of rings, and by the direct client. Each SDK then reads what all of them have
+# sent, over AMQP and over WebSocket, and compares every event with the list. What the readers have seen must be the same to the byte.
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/ship_rig.sh
 . "$here/../ship_rig.sh"
@@ -18,13 +18,13 @@ list=$here/conformance.json limit=1048576
 "${CC:-cc}" -std=gnu11 -O2 -Wall -Wextra -Werror ${FEED_CFLAGS:-} -I"$here/../../client" -I"$here/../../shipper" -o "$dir/conform" "$here/conform.c" \
     "$build/libehring.a" "$build/libehring-direct.so" -Wl,-rpath,"$build" -lcjson -pthread || exit 1
 
-# 443 is root's; for others the SDKs are told the port, as a private endpoint
-wss_port=443 endpoint=
+# 443 is root's; for others the SDKs are told the port, as that of a private endpoint
+wss_port=443 namespace=judges.servicebus.invalid
 [ "$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start)" -le 443 ] || [ "$(id -u)" -eq 0 ] || wss_port=0
 hubs=(--hub ends:4)
 for hub_name in "${senders[@]}"; do hubs+=(--hub "$hub_name:4:first,second"); done
-hub_start --listen "$address" --no-plain --amqps-port 5671 --wss-port $wss_port "${hubs[@]}"
-[ $wss_port -ne 0 ] || endpoint=$address:$(port wss)
+hub_start --listen "$address" --no-plain --amqps-port 5671 --wss-port $wss_port --name $namespace "${hubs[@]}"
+endpoint=$address:$(port wss)
 
 # a proxy that asks for a password and lets nobody through but to the hub
 proxy_password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
@@ -36,12 +36,12 @@ within 20 proxy_answers || { fail "the proxy does not start"; exit 1; }
 
 plan() { # transports…: what judge.mjs and judge.py are to do
     node -e '
-        const [list, connection, ca, dir, endpoint, host, password, senders, ...transports] = process.argv.slice(1)
+        const [list, connection, ca, dir, endpoint, namespace, host, password, senders, ...transports] = process.argv.slice(1)
         const ends = Object.fromEntries(["js-amqp", "js-ws", "py-amqp", "py-ws"].map((name, i) => [name, String(i)]))
         const described = ["js-ws", "py-amqp", "ring"]
         const proxy = { proxy_hostname: host, proxy_port: 8443, username: "judge", password }
-        console.log(JSON.stringify({ list, connection, ca, dir, endpoint, proxy, ends, transports, hubs: senders.split(" "), described }))
-    ' "$list" "$connection" "$dir/state/ca.pem" "$dir" "$endpoint" "$address" "$proxy_password" "${senders[*]}" "$@"
+        console.log(JSON.stringify({ list, connection, ca, dir, endpoint, namespace, proxy, ends, transports, hubs: senders.split(" "), described }))
+    ' "$list" "$connection" "$dir/state/ca.pem" "$dir" "$endpoint" "$namespace" "$address" "$proxy_password" "${senders[*]}" "$@"
 }
 plan amqp ws proxy >"$dir/send.json"
 plan amqp ws >"$dir/read.json"

@@ -82,7 +82,8 @@ export function difference(want, event, partitionId, cannot) {
   if (want.len === "limit" && !(len > 1000000)) return `the largest event has ${len} bytes`;
   if (!Buffer.isBuffer(body) || Buffer.compare(body, bodyOf(want.n, length)) !== 0) return `the body of ${body?.length} bytes is not that of ${length}`;
   if (want.partition !== undefined && want.partition !== partitionId) return `is in partition ${partitionId}`;
-  for (const [field, value] of [["partitionKey", want.key], ["contentType", want.contentType], ["messageId", want.messageId], ["correlationId", want.correlationId]])
+  const { key: partitionKey, contentType, messageId, correlationId } = want;
+  for (const [field, value] of Object.entries({ partitionKey, contentType, messageId, correlationId }))
     if ((event[field] ?? undefined) !== value) return `has ${field} ${JSON.stringify(event[field])}, not ${JSON.stringify(value)}`;
   const wanted = Object.entries(want.properties ?? {}).filter(([, [type]]) => !cannot.includes(type));
   const missing = wanted.find(([name]) => !(name in properties)), extra = Object.keys(properties).find((name) => !want.properties?.[name]);
