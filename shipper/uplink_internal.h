@@ -2,7 +2,10 @@
 #ifndef EHRING_UPLINK_INTERNAL_H
 #define EHRING_UPLINK_INTERNAL_H
 
+#include "shipper/clock.h"
 #include "shipper/uplink.h"
+
+#define UPLINK_REQUEST_WAIT_NS (65 * CLOCK_NS_PER_SECOND) /* a request times out by itself a little earlier */
 
 /* The one way down, with what the table of outcomes says. */
 void uplink_fail_as(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns);
@@ -13,6 +16,11 @@ void uplink_fail_transport(struct uplink *up, int64_t now_ns);
 void uplink_enter(struct uplink *up, enum uplink_state state, int64_t wait_ns, int64_t now_ns);
 void uplink_permit_give(struct uplink *up); /* it is no longer being made */
 void uplink_put_token(struct uplink *up, int64_t now_ns);
+void uplink_token_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 void uplink_read_hub(struct uplink *up, int64_t now_ns);
+/* A request was begun with this result; the connection's own clock of it starts with the next tick. -EBUSY: the last one is not answered
+ * yet, its answer or time-out comes first. */
+void uplink_request_begun(struct uplink *up, int rc, const char *failed, int64_t now_ns);
+void uplink_describe(const struct conn_event *event, char *to, size_t to_len); /* CONDITION: TEXT */
 
 #endif

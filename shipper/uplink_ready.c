@@ -1,32 +1,25 @@
-/* The AMQP half of becoming ready: token, hub properties, and what the peer says about them. The other half of uplink.h. */
+/* The AMQP half of becoming ready: hub properties, greeting, and what the peer says about them. The other half of uplink.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ringbuf/ring_order.h"
-#include "shipper/backoff.h"
 #include "shipper/clock.h"
 #include "shipper/conn_outcome.h"
 #include "shipper/log.h"
 #include "shipper/uplink_internal.h"
 #include "shipper/sas.h"
 
-#define REQUEST_WAIT_NS (65 * CLOCK_NS_PER_SECOND) /* a request times out by itself a little earlier */
-
 #define GREETING_TAG UINT64_MAX
 #define GREETING_TRIES 2u
 
 static bool event_take(struct uplink *up, const struct conn_event *event, int64_t now_ns);
-static void token_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
-static void renewal_failed(struct uplink *up, const struct outcome *outcome, const char *what, const char *reason, int64_t now_ns);
 static void hub_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void greet(struct uplink *up, int64_t now_ns);
 static void greeting_event(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void greeting_settled(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void ready(struct uplink *up, int64_t now_ns);
-static void request_begun(struct uplink *up, int rc, const char *failed, int64_t now_ns);
 static void closed(struct uplink *up, const struct conn_event *event, int64_t now_ns);
-static void describe(const struct conn_event *event, char *to, size_t to_len);
 
 bool uplink_next_event(struct uplink *up, struct conn_event *event, int64_t now_ns)
 {
@@ -51,7 +44,7 @@ static bool event_take(struct uplink *up, const struct conn_event *event, int64_
             uplink_put_token(up, now_ns);
         return true;
     case CONN_TOKEN:
-        token_answered(up, event, now_ns);
+        uplink_token_answered(up, event, now_ns);
         return true;
     case CONN_HUB:
         hub_answered(up, event, now_ns);
@@ -79,7 +72,7 @@ static bool event_take(struct uplink *up, const struct conn_event *event, int64_
 /* One event of its own on a link of its own, in no ring and in no ledger. */
 static void greet(struct uplink *up, int64_t now_ns)
 {
-    uplink_enter(up, UPLINK_GREETING, REQUEST_WAIT_NS, now_ns);
+    uplink_enter(up, UPLINK_GREETING, UPLINK_REQUEST_WAIT_NS, now_ns);
     up->greeting_link = conn_link_open(up->conn, up->setup->config.door.hub);
     if (up->greeting_link < 0)
         uplink_fail(up, "the ready_message could not be sent", strerror(-up->greeting_link), now_ns);
@@ -102,7 +95,7 @@ static void greeting_event(struct uplink *up, const struct conn_event *event, in
     char reason[640];
     if (event->kind == CONN_LINK_ENDED) {
         up->greeting_link = -1;
-        describe(event, reason, sizeof reason);
+        uplink_describe(event, reason, sizeof reason);
         if (up->state == UPLINK_GREETING)
             uplink_fail(up, "the ready_message's link was refused", reason, now_ns);
     } else if (event->kind == CONN_LINK_CREDIT && up->greeting_try_count == 0) {
@@ -127,7 +120,7 @@ static void greeting_settled(struct uplink *up, const struct conn_event *event, 
         greeting_send(up, now_ns);
         return;
     }
-    describe(event, reason, sizeof reason);
+    uplink_describe(event, reason, sizeof reason);
     uplink_restart(up, &outcome, "the ready_message was not accepted", reason, now_ns);
 }
 
@@ -147,100 +140,23 @@ static void closed(struct uplink *up, const struct conn_event *event, int64_t no
 {
     char reason[640];
     struct outcome outcome = conn_event_outcome(event);
-    describe(event, reason, sizeof reason);
+    uplink_describe(event, reason, sizeof reason);
     if (event->condition[0])
         uplink_restart(up, &outcome, "connection closed", reason, now_ns);
     else
         uplink_fail(up, "connection closed", "closed", now_ns);
 }
 
-static void describe(const struct conn_event *event, char *to, size_t to_len)
+void uplink_describe(const struct conn_event *event, char *to, size_t to_len)
 {
     snprintf(to, to_len, "%s%s%s", event->condition, event->condition[0] && event->description[0] ? ": " : "", event->description);
 }
 
-/* The connection's own clock of the request starts with the next tick. -EBUSY: the last one is not answered yet, its answer or time-out
- * comes first. */
-static void request_begun(struct uplink *up, int rc, const char *failed, int64_t now_ns)
+void uplink_request_begun(struct uplink *up, int rc, const char *failed, int64_t now_ns)
 {
     up->tick_at_ns = now_ns;
     if (rc != 0 && rc != -EBUSY)
         uplink_fail(up, failed, strerror(-rc), now_ns);
-}
-
-/* A token of ours lives token_seconds and is renewed after three quarters; a ready one cannot be renewed. */
-void uplink_put_token(struct uplink *up, int64_t now_ns)
-{
-    const struct config_stream *config = &up->setup->config;
-    char token[SAS_TOKEN_BYTES_MAX];
-    int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND, expires_s = now_s + config->token_seconds;
-    int rc = 0;
-    if (up->state == UPLINK_OPENING)
-        uplink_enter(up, UPLINK_TOKEN, REQUEST_WAIT_NS, now_ns);
-    up->token_renew_at_ns = 0;
-    if (config->door.connstr.signature[0]) {
-        expires_s = sas_expiry(config->door.connstr.signature);
-        if (expires_s <= now_s) {
-            uplink_fail(up, "the shared access signature has expired: give a new one, or a key", "expired", now_ns);
-            return;
-        }
-        rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->setup->audience, config->door.connstr.signature, expires_s);
-    } else {
-        rc = sas_make_token(up->setup->audience, config->door.connstr.key_name, config->door.connstr.key, expires_s, token, sizeof token);
-        if (rc == 0)
-            rc = conn_put_token(up->conn, "servicebus.windows.net:sastoken", up->setup->audience, token, expires_s);
-        explicit_bzero(token, sizeof token);
-        up->token_renew_at_ns = now_ns + config->token_seconds * CLOCK_NS_PER_SECOND / 4 * 3;
-    }
-    request_begun(up, rc, "no token could be put", now_ns);
-}
-
-static void token_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns)
-{
-    char reason[640];
-    if (event->status >= 200 && event->status < 300) {
-        order_none_add64(&up->counters->token_count, 1);
-        up->renewal_failure_count = 0;
-        if (up->state == UPLINK_TOKEN) {
-            uplink_enter(up, UPLINK_HUB, REQUEST_WAIT_NS, now_ns);
-            uplink_read_hub(up, now_ns);
-        }
-        return;
-    }
-    order_none_add64(&up->counters->token_refused_count, 1);
-    struct outcome outcome = conn_event_outcome(event);
-    int at = snprintf(reason, sizeof reason, "status %d ", event->status);
-    describe(event, reason + at, sizeof reason - (size_t)at);
-    const char *what = "token refused: check SharedAccessKeyName, SharedAccessKey and the policy's Send claim";
-    if (strstr(event->description, "xpired"))
-        what = "token refused as expired: check this machine's clock";
-    if (event->status == 404)
-        what = "token refused: hub or namespace not found";
-    if (outcome.action == OUTCOME_THROTTLE || outcome.action == OUTCOME_RESEND)
-        what = "token not taken now";
-    if (event->status == 0)
-        what = "no answer to the token request";
-    if (up->state == UPLINK_READY && up->token_renew_at_ns) {
-        renewal_failed(up, &outcome, what, reason, now_ns);
-        return;
-    }
-    if (up->health->token_renewed)
-        outcome = outcome_after_new_token(outcome);
-    uplink_restart(up, &outcome, what, reason, now_ns);
-}
-
-/* The old token still holds: all goes on with it, and another try comes before its end. */
-static void renewal_failed(struct uplink *up, const struct outcome *outcome, const char *what, const char *reason, int64_t now_ns)
-{
-    const struct config_stream *config = &up->setup->config;
-    char quoted[700];
-    int64_t wait_ns = backoff_wait_ns(++up->renewal_failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
-    if (wait_ns < outcome->wait_ms * CLOCK_NS_PER_MS)
-        wait_ns = outcome->wait_ms * CLOCK_NS_PER_MS;
-    up->token_renew_at_ns = now_ns + wait_ns;
-    log_line(LOG_WARN, "pool", what, "stream=%s worker=%u host=%s hub=%s reason=%s retry_ms=%lld token=\"the old one is still in use\"",
-             config->name, up->worker, config->door.connstr.host, config->door.hub, log_quote(quoted, sizeof quoted, reason),
-             (long long)(wait_ns / CLOCK_NS_PER_MS));
 }
 
 void uplink_read_hub(struct uplink *up, int64_t now_ns)
@@ -257,7 +173,7 @@ void uplink_read_hub(struct uplink *up, int64_t now_ns)
     if (rc == 0)
         rc = conn_read_hub(up->conn, config->door.hub, token);
     explicit_bzero(token, sizeof token);
-    request_begun(up, rc, "the hub's properties could not be asked for", now_ns);
+    uplink_request_begun(up, rc, "the hub's properties could not be asked for", now_ns);
 }
 
 static void hub_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns)
@@ -282,7 +198,7 @@ static void hub_answered(struct uplink *up, const struct conn_event *event, int6
     struct outcome outcome = conn_event_outcome(event);
     int at =
         snprintf(reason, sizeof reason, "status %d partitions %u limit %u ", event->status, event->partition_count, RING_PARTITIONS_MAX);
-    describe(event, reason + at, sizeof reason - (size_t)at);
+    uplink_describe(event, reason + at, sizeof reason - (size_t)at);
     if (good)
         outcome = (struct outcome){
             .action = OUTCOME_HOLD, .counts_as_failure = true, .remedy = "its partitions must be 0 to n-1, within the limit"};
