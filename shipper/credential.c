@@ -17,6 +17,7 @@
 #include "shipper/log.h"
 
 #define ENTRIES_MAX 128u
+#define RENEWAL_WAIT_MS_MIN 1000
 
 /* One identity. All under the lock but what the attempt under way works on. */
 struct entry {
@@ -52,6 +53,7 @@ static void entry_free(struct entry *entry);
 static bool entry_serve(struct credentials *credentials, struct entry *entry, int64_t *next_ns);
 static void entry_fetch(struct credentials *credentials, struct entry *entry);
 static void entry_take_result(struct credentials *credentials, struct entry *entry, struct credential_result *result);
+static int64_t renewal_wait_ms(const struct credential_token *token, const struct credential_limits *limits);
 static void entry_answer(struct entry *entry);
 static void query_answer(struct credential_query *query, const struct credential_result *result);
 static void result_clear(struct credential_result *result);
@@ -322,10 +324,8 @@ static void entry_take_result(struct credentials *credentials, struct entry *ent
     entry->tried_count = wait_ms < 0 ? 0 : entry->tried_count + 1;
     if (wait_ms < 0)
         wait_ms = limits->again_ms;
-    if (lives) { /* once more at its end at the latest */
-        int64_t left_ms = (entry->token->expires_ns - clock_wall_ns()) / CLOCK_NS_PER_MS;
-        wait_ms = left_ms < limits->keep_ms ? left_ms : limits->keep_ms;
-    }
+    if (lives)
+        wait_ms = renewal_wait_ms(entry->token, limits);
     if (wait_ms < result->wait_ms)
         wait_ms = result->wait_ms;
     entry->try_at_ns = now_ns + wait_ms * CLOCK_NS_PER_MS;
@@ -339,6 +339,14 @@ static void entry_take_result(struct credentials *credentials, struct entry *ent
                  (long long)wait_ms);
     if (entry->tried_count == 0)
         entry_answer(entry);
+}
+
+/* Several more attempts until its end, also where it lives for seconds only. */
+static int64_t renewal_wait_ms(const struct credential_token *token, const struct credential_limits *limits)
+{
+    int64_t left_ms = (token->expires_ns - clock_wall_ns()) / CLOCK_NS_PER_MS;
+    int64_t wait_ms = left_ms / 4 > RENEWAL_WAIT_MS_MIN ? left_ms / 4 : RENEWAL_WAIT_MS_MIN;
+    return wait_ms < limits->keep_ms ? wait_ms : limits->keep_ms;
 }
 
 static void entry_answer(struct entry *entry)
