@@ -93,6 +93,7 @@ const struct ring_stat_desc counters_table[] = {
     PER_WORKER(link_ended_count, C, "links", "links refused or detached"),
     PER_WORKER(token_count, C, "tokens", "tokens accepted"),
     PER_WORKER(token_refused_count, C, "tokens", "tokens refused"),
+    PER_WORKER(key_switched_count, C, "times", "a key was refused and the other one taken"),
     PER_WORKER(sent_bytes, C, "bytes", "bytes given to the sockets"),
     PER_WORKER(received_bytes, C, "bytes", "bytes from the sockets"),
     PER_WORKER(sleep_count, C, "sleeps", "sleeps of the worker, all its streams"),

@@ -50,7 +50,8 @@ struct counters_worker {
     _Atomic uint64_t dead_letter_failed_count;
     _Atomic uint64_t held_domains;
     _Atomic uint64_t inflight_events;
-    _Atomic uint64_t reserved[26];
+    _Atomic uint64_t key_switched_count;
+    _Atomic uint64_t reserved[25];
 };
 static_assert(sizeof(struct counters_worker) == 512, "counters");
 

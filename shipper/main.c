@@ -15,6 +15,7 @@
 #include "shipper/check.h"
 #include "shipper/clock.h"
 #include "shipper/config.h"
+#include "shipper/credential.h"
 #include "shipper/discover.h"
 #include "shipper/log.h"
 #include "shipper/reload.h"
@@ -31,6 +32,7 @@ struct shipper {
     struct worker *worker;
     struct worker_shared shared;
     struct resolver *resolver;
+    struct credentials *credentials;
     struct deadletter *deadletter;
     struct discover discover;
     struct roster roster;
@@ -204,9 +206,12 @@ static int shipper_open(struct shipper *shipper)
         return fail("a stream cannot be opened", why);
     if (resolver_open(&shipper->resolver) != 0)
         return fail("the resolver's thread cannot start", strerror(errno));
+    int rc = credentials_open(NULL, &shipper->credentials);
+    if (rc != 0)
+        return fail("the credentials' thread cannot start", strerror(-rc));
     const struct deadletter_limits limits = {.segment_bytes_max = config->dead_letter_segment_bytes,
                                              .segment_seconds_max = config->dead_letter_segment_seconds};
-    int rc = deadletter_open(config->dead_letters, &limits, &shipper->deadletter);
+    rc = deadletter_open(config->dead_letters, &limits, &shipper->deadletter);
     if (rc != 0)
         return fail("the dead letters' thread cannot start", strerror(-rc));
     shipper->shared = (struct worker_shared){.worker_count = config->workers,
@@ -214,6 +219,7 @@ static int shipper_open(struct shipper *shipper)
                                              .stream = shipper->stream,
                                              .worker = shipper->worker,
                                              .resolver = shipper->resolver,
+                                             .credentials = shipper->credentials,
                                              .deadletter = shipper->deadletter,
                                              .main_fd = shipper->main_fd};
     for (; shipper->workers_open < config->workers; shipper->workers_open++) {
@@ -331,6 +337,7 @@ static void shipper_close(struct shipper *shipper)
     deadletter_close(shipper->deadletter); /* likewise their jobs */
     for (uint32_t w = 0; w < shipper->workers_open; w++)
         worker_close(&shipper->worker[w]);
+    credentials_close(shipper->credentials); /* after all who ask */
     roster_close(&shipper->roster);
     free(shipper->worker);
     free(shipper->stream);

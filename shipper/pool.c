@@ -31,8 +31,8 @@ uint32_t pool_share(uint32_t max_size, uint32_t index, uint32_t count)
     return share ? share : 1;
 }
 
-int pool_open(struct pool *pool, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
-              uint32_t worker, uint32_t worker_count)
+int pool_open(struct pool *pool, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver,
+              struct credentials *credentials, int wake_fd, uint32_t worker, uint32_t worker_count)
 {
     *pool = (struct pool){
         .stream = stream, .setup = setup, .counters = &stream->words->worker[worker], .worker = worker, .worker_count = worker_count};
@@ -41,7 +41,7 @@ int pool_open(struct pool *pool, struct stream *stream, struct setup *setup, str
         return -ENOMEM;
     pool->limit = pool->size = pool_share(setup->config.max_size, worker, worker_count);
     for (uint32_t i = 0; i < pool->size; i++)
-        uplink_open(&pool->uplink[i], stream, setup, net, resolver, wake_fd, worker, &pool->health);
+        uplink_open(&pool->uplink[i], stream, setup, net, resolver, credentials, wake_fd, worker, &pool->health);
     return 0;
 }
 
@@ -64,8 +64,8 @@ void pool_configure(struct pool *pool, struct setup *setup, bool replace, int64_
     pool->limit = pool_share(setup->config.max_size, pool->worker, pool->worker_count);
     pool->limit_told = false;
     for (; pool->size < pool->limit; pool->size++)
-        uplink_open(&pool->uplink[pool->size], pool->stream, setup, like->net, like->resolver, like->query.notify_fd, pool->worker,
-                    &pool->health);
+        uplink_open(&pool->uplink[pool->size], pool->stream, setup, like->net, like->resolver, like->credentials, like->query.notify_fd,
+                    pool->worker, &pool->health);
     if (replace)
         pool->health = (struct uplink_health){0};
     for (uint32_t i = 0; i < pool->size; i++) {

@@ -25,9 +25,9 @@ struct pool {
 /* The share of worker `index` of `count` in max_size connections: at least one. Pure. */
 uint32_t pool_share(uint32_t max_size, uint32_t index, uint32_t count);
 
-/* 0 or -ENOMEM. `wake_fd` is written when the resolver has an answer. */
-int pool_open(struct pool *pool, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
-              uint32_t worker, uint32_t worker_count);
+/* 0 or -ENOMEM. `wake_fd` is written when the resolver or a credential has an answer. */
+int pool_open(struct pool *pool, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver,
+              struct credentials *credentials, int wake_fd, uint32_t worker, uint32_t worker_count);
 void pool_close(struct pool *pool); /* at once; after the resolver's end */
 
 /* Another setup is in force, which outlives the pool or the next call. `replace`: of another peer; the connections are drained, what was

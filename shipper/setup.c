@@ -25,6 +25,8 @@ int setup_make(const struct config_stream *config, const struct setup *before, e
     order_count_add(&setup->users, 1);
     snprintf(setup->audience, sizeof setup->audience, "sb://%s/%s", config->door.connstr.host, config->door.hub);
     setup->hub_number = before ? before->hub_number + (effect >= CONFIG_NEW_HUB) : 0;
+    if (before && effect == CONFIG_AT_USE)
+        order_flag_set(&setup->key, order_flag_get(&before->key));
     int rc = 0;
     if (before && effect == CONFIG_AT_USE)
         rc = transport_way_share(&before->way, &setup->way);

@@ -1,5 +1,5 @@
-/* What is in force for a stream: its section of the configuration, the trust and the audience that follow from it. Immutable, and shared by
- * all who still go by it; a changed configuration makes another one. */
+/* What is in force for a stream: its section of the configuration, the trust and the audience that follow from it. Immutable but for which
+ * of two keys is in use, and shared by all who still go by it; a changed configuration makes another one. */
 #ifndef EHRING_SETUP_H
 #define EHRING_SETUP_H
 
@@ -15,6 +15,7 @@ struct setup {
     struct transport_way way;
     uint32_t hub_number; /* another one with each hub of the stream */
     _Atomic uint32_t users;
+    _Atomic uint32_t key; /* 0 or 1: of two keys the one that was accepted last */
 };
 
 /* Copies `config`. `before` (NULL: none) is what was in force, `effect` what a change from there asks for: trust that stays the same is

@@ -179,6 +179,16 @@ void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes
     stream_wake_main(stream);
 }
 
+bool stream_use_key(struct stream *stream, struct setup *setup, uint32_t key)
+{
+    pthread_mutex_lock(&stream->told_lock);
+    bool changes = order_flag_get(&setup->key) != key;
+    if (changes)
+        order_flag_set(&setup->key, key);
+    pthread_mutex_unlock(&stream->told_lock);
+    return changes;
+}
+
 uint64_t stream_batch_bytes_max(const struct stream *stream)
 {
     uint64_t bytes = order_flag_get64(&stream->message_bytes_max), ours = stream->setup->config.batch_bytes_max;

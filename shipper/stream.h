@@ -55,6 +55,9 @@ void stream_tell_partition_count(struct stream *stream, const struct setup *setu
 /* `message_bytes_max`: the link's, never 0. */
 void stream_tell_message_bytes_max(struct stream *stream, uint64_t message_bytes_max);
 
+/* The hub has accepted key `key` of two: it is in use from now on. True: this call has changed it. Any thread. */
+bool stream_use_key(struct stream *stream, struct setup *setup, uint32_t key);
+
 /* What one batch may have, by the link and by the configuration in force, and what a payload may have then. 0: not known yet. Main thread.
  */
 uint64_t stream_batch_bytes_max(const struct stream *stream);

@@ -27,18 +27,19 @@ static void unconnected(struct uplink *up, int error, int64_t now_ns);
 static void renew(struct uplink *up, int64_t now_ns);
 static void blocked_note(struct uplink *up, bool blocked, int64_t now_ns);
 
-void uplink_open(struct uplink *up, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
-                 uint32_t worker, struct uplink_health *health)
+void uplink_open(struct uplink *up, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver,
+                 struct credentials *credentials, int wake_fd, uint32_t worker, struct uplink_health *health)
 {
     *up = (struct uplink){.stream = stream,
                           .setup = setup_take(setup),
                           .net = net,
                           .resolver = resolver,
+                          .credentials = credentials,
                           .worker = worker,
                           .handle = -1,
                           .greeting_link = -1};
     up->counters = &stream->words->worker[worker];
-    up->query.notify_fd = wake_fd;
+    up->query.notify_fd = up->asked.notify_fd = wake_fd;
     up->health = health;
 }
 
@@ -52,6 +53,7 @@ void uplink_end(struct uplink *up)
     transport_close(up->transport);
     up->transport = NULL;
     up->ended = false;
+    uplink_forget_token(up);
     up->state = UPLINK_IDLE;
     up->has_credit = up->draining = false;
     up->greeting_link = -1;
@@ -101,7 +103,7 @@ bool uplink_is_ready(const struct uplink *up)
 }
 bool uplink_is_under_way(const struct uplink *up)
 {
-    return up->state >= UPLINK_RESOLVING && up->state < UPLINK_READY;
+    return up->state > UPLINK_IDLE && up->state < UPLINK_READY;
 }
 void uplink_accepted(struct uplink *up)
 {
@@ -138,11 +140,19 @@ bool uplink_begin(struct uplink *up, int64_t now_ns)
         up->next_setup = NULL;
     }
     up->begun_ns = now_ns;
+    if (up->setup->config.door.credential.kind != CREDENTIAL_SAS)
+        uplink_fetch_token(up, now_ns);
+    else
+        uplink_resolve(up, now_ns);
+    return true;
+}
+
+void uplink_resolve(struct uplink *up, int64_t now_ns)
+{
     snprintf(up->query.host, sizeof up->query.host, "%s", transport_way_host(&up->setup->way, &up->setup->config.door));
     up->query.port = transport_way_port(&up->setup->way, &up->setup->config.door);
     uplink_enter(up, UPLINK_RESOLVING, 0, now_ns);
     resolve_begin(up->resolver, &up->query);
-    return true;
 }
 
 void uplink_enter(struct uplink *up, enum uplink_state state, int64_t wait_ns, int64_t now_ns)
@@ -158,6 +168,7 @@ static int64_t connect_wait_ns(const struct uplink *up)
 
 int64_t uplink_step(struct uplink *up, int64_t now_ns)
 {
+    uplink_take_token(up, now_ns);
     if (up->state == UPLINK_RESOLVING)
         resolve_step(up, now_ns);
     if (up->deadline_ns && now_ns >= up->deadline_ns)
@@ -364,7 +375,7 @@ static void blocked_note(struct uplink *up, bool blocked, int64_t now_ns)
 static void renew(struct uplink *up, int64_t now_ns)
 {
     if (up->token_renew_at_ns && now_ns >= up->token_renew_at_ns)
-        uplink_put_token(up, now_ns);
+        uplink_renew_token(up, now_ns);
     if (up->hub_read_at_ns && now_ns >= up->hub_read_at_ns)
         uplink_read_hub(up, now_ns);
 }

@@ -9,6 +9,7 @@
 #include "shipper/amqp.h"
 #include "shipper/circuit.h"
 #include "shipper/conn.h"
+#include "shipper/credential.h"
 #include "shipper/net.h"
 #include "shipper/outcome.h"
 #include "shipper/resolve.h"
@@ -16,7 +17,8 @@
 #include "shipper/transport.h"
 
 enum uplink_state {
-    UPLINK_IDLE, /* no connection: uplink_begin makes one */
+    UPLINK_IDLE,     /* no connection: uplink_begin makes one */
+    UPLINK_FETCHING, /* a token of the identity, before anything is connected: the service waits for it no longer than 20 s */
     UPLINK_RESOLVING,
     UPLINK_CONNECTING,
     UPLINK_TRANSPORT, /* proxy, TLS and WebSocket make themselves */
@@ -47,12 +49,17 @@ struct uplink {
     struct setup *next_setup; /* another peer's, for the next connection; NULL: the same again */
     struct net *net;
     struct resolver *resolver;
+    struct credentials *credentials;
     struct counters_worker *counters;
     uint32_t worker;
     int handle; /* of net, -1: none */
     int address_index;
     struct resolve_query query;
     struct transport *transport;
+    struct credential_query asked;
+    struct credential_token *token; /* the identity's, that is put or to be put; NULL: none, or a key's */
+    uint32_t key;                   /* 0 or 1: the key of two that the last token was made with */
+    uint32_t keys_refused;          /* a bit each, since a token was accepted */
     struct conn *conn;
     struct uplink_health *health;
     bool lost;           /* CONN_CLOSED is still to be told */
@@ -80,8 +87,8 @@ struct uplink {
     uint8_t greeting[CONFIG_READY_MESSAGE_BYTES_MAX + AMQP_SECTION_LONG];
 };
 
-void uplink_open(struct uplink *up, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver, int wake_fd,
-                 uint32_t worker, struct uplink_health *health);
+void uplink_open(struct uplink *up, struct stream *stream, struct setup *setup, struct net *net, struct resolver *resolver,
+                 struct credentials *credentials, int wake_fd, uint32_t worker, struct uplink_health *health);
 void uplink_end(struct uplink *up);  /* the connection, at once */
 void uplink_free(struct uplink *up); /* after uplink_end and the resolver's end */
 
@@ -90,7 +97,8 @@ void uplink_free(struct uplink *up); /* after uplink_end and the resolver's end 
 bool uplink_configure(struct uplink *up, struct setup *setup, bool leave, int64_t now_ns);
 /* Begins a connection, from UPLINK_IDLE. false: too many are being made at this moment. */
 bool uplink_begin(struct uplink *up, int64_t now_ns);
-/* Time passes: resolver's answers, deadlines, renewals, idle frames. Returns when to come again (CLOCK_MONOTONIC ns). */
+/* Time passes: the credential's and the resolver's answers, deadlines, renewals, idle frames. Returns when to come again (CLOCK_MONOTONIC
+ * ns). */
 int64_t uplink_step(struct uplink *up, int64_t now_ns);
 /* One event of the connection's handle. */
 void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t now_ns);
@@ -104,6 +112,8 @@ bool uplink_is_under_way(const struct uplink *up); /* begun and not ready yet */
 void uplink_accepted(struct uplink *up);           /* a batch was accepted: backoff starts anew */
 /* Gives the connection up for what the table says of it; the next one has a new token, and comes when the table wants it. */
 void uplink_restart(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns);
+/* What a refused identity lacks, in place of the table's remedy for keys. */
+void uplink_name_role(const struct setup *setup, struct outcome *outcome);
 /* The hub asks for a wait, for a connection or for a part of one: throttled_seconds counts the time once, however many wait. */
 void uplink_health_throttled(struct uplink_health *health, struct counters_worker *counters, int64_t wait_ns, int64_t now_ns);
 /* A failure of the hub that no connection had (a link's, a batch's): counts for the circuit, which logs when it opens. */

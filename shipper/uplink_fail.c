@@ -15,8 +15,9 @@ static int64_t health_note(struct uplink *up, const struct outcome *outcome, int
 void uplink_fail_as(struct uplink *up, const struct outcome *outcome, const char *what, const char *detail, int64_t now_ns)
 {
     const struct config_stream *config = &up->setup->config;
-    char quoted[1000], remedy[300] = "-";
+    char quoted[CREDENTIAL_ERROR_BYTES + 100], remedy[300] = "-";
     bool was_ready = up->state == UPLINK_READY, closing = up->state == UPLINK_CLOSING;
+    const char *policy = up->key ? config->door.second_key_name : config->door.connstr.key_name;
     struct outcome known = *outcome; /* it may lie in what is freed now, and so may the detail */
     log_quote(quoted, sizeof quoted, detail);
     if (known.remedy)
@@ -29,9 +30,8 @@ void uplink_fail_as(struct uplink *up, const struct outcome *outcome, const char
     int64_t wait_ns = up->next_setup ? 0 : health_note(up, &known, now_ns); /* what an old peer says is not of the new one */
     log_line(known.normal ? LOG_INFO : LOG_WARN, "pool", what,
              "stream=%s worker=%u host=%s port=%u hub=%s policy=%s reason=%s action=%s retry_ms=%lld remedy=%s", config->name, up->worker,
-             config->door.connstr.host, door_port(&config->door), config->door.hub,
-             config->door.connstr.key_name[0] ? config->door.connstr.key_name : "-", quoted, outcome_action_name(known.action),
-             (long long)(wait_ns / CLOCK_NS_PER_MS), remedy);
+             config->door.connstr.host, door_port(&config->door), config->door.hub, policy[0] ? policy : "-", quoted,
+             outcome_action_name(known.action), (long long)(wait_ns / CLOCK_NS_PER_MS), remedy);
 }
 
 /* A connection that had been ready is replaced at once, the first time: losing one after hours of work is normal life. */
@@ -54,6 +54,7 @@ void uplink_restart(struct uplink *up, const struct outcome *outcome, const char
 {
     if (up->state == UPLINK_IDLE) /* given up for another reason a moment ago */
         return;
+    uplink_distrust_token(up, outcome);
     up->health->token_renewed |= outcome->action == OUTCOME_RENEW_TOKEN && !up->next_setup;
     uplink_fail_as(up, outcome, what, detail, now_ns);
 }

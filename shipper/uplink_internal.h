@@ -14,9 +14,22 @@ void uplink_fail(struct uplink *up, const char *what, const char *detail, int64_
 /* What the transport says of its end. */
 void uplink_fail_transport(struct uplink *up, int64_t now_ns);
 void uplink_enter(struct uplink *up, enum uplink_state state, int64_t wait_ns, int64_t now_ns);
-void uplink_permit_give(struct uplink *up); /* it is no longer being made */
+void uplink_permit_give(struct uplink *up);             /* it is no longer being made */
+void uplink_resolve(struct uplink *up, int64_t now_ns); /* a connection begins, with what its token needs at hand */
+
+/* ---- uplink_token.c ---- */
+void uplink_fetch_token(struct uplink *up, int64_t now_ns); /* of the identity, for a connection that begins */
+void uplink_take_token(struct uplink *up, int64_t now_ns);  /* what the credential has answered, if it has */
 void uplink_put_token(struct uplink *up, int64_t now_ns);
+void uplink_renew_token(struct uplink *up, int64_t now_ns); /* it is time */
+void uplink_forget_token(struct uplink *up);
+/* The next connection gets another token of the identity, if that is what the outcome asks for. */
+void uplink_distrust_token(struct uplink *up, const struct outcome *outcome);
+/* A token of the key that was put last, or the identity's. 0 or a negative errno. */
+int uplink_make_token(struct uplink *up, int64_t expires_s, char *to, size_t cap);
 void uplink_token_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
+
+/* ---- uplink_ready.c ---- */
 void uplink_read_hub(struct uplink *up, int64_t now_ns);
 /* A request was begun with this result; the connection's own clock of it starts with the next tick. -EBUSY: the last one is not answered
  * yet, its answer or time-out comes first. */

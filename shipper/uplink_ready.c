@@ -8,7 +8,6 @@
 #include "shipper/conn_outcome.h"
 #include "shipper/log.h"
 #include "shipper/uplink_internal.h"
-#include "shipper/sas.h"
 
 #define GREETING_TAG UINT64_MAX
 #define GREETING_TRIES 2u
@@ -162,14 +161,10 @@ void uplink_request_begun(struct uplink *up, int rc, const char *failed, int64_t
 void uplink_read_hub(struct uplink *up, int64_t now_ns)
 {
     const struct config_stream *config = &up->setup->config;
-    char token[SAS_TOKEN_BYTES_MAX];
+    char token[CREDENTIAL_TOKEN_BYTES_MAX + 1];
     int64_t expires_s = clock_wall_ns() / CLOCK_NS_PER_SECOND + config->token_seconds;
-    int rc = 0;
     up->hub_read_at_ns = now_ns + config->partition_refresh_seconds * CLOCK_NS_PER_SECOND;
-    if (config->door.connstr.signature[0])
-        snprintf(token, sizeof token, "%s", config->door.connstr.signature);
-    else
-        rc = sas_make_token(up->setup->audience, config->door.connstr.key_name, config->door.connstr.key, expires_s, token, sizeof token);
+    int rc = uplink_make_token(up, expires_s, token, sizeof token);
     if (rc == 0)
         rc = conn_read_hub(up->conn, config->door.hub, token);
     explicit_bzero(token, sizeof token);
@@ -196,12 +191,20 @@ static void hub_answered(struct uplink *up, const struct conn_event *event, int6
         return;
     }
     struct outcome outcome = conn_event_outcome(event);
+    uplink_name_role(up->setup, &outcome);
     int at =
         snprintf(reason, sizeof reason, "status %d partitions %u limit %u ", event->status, event->partition_count, RING_PARTITIONS_MAX);
     uplink_describe(event, reason + at, sizeof reason - (size_t)at);
     if (good)
         outcome = (struct outcome){
             .action = OUTCOME_HOLD, .counts_as_failure = true, .remedy = "its partitions must be 0 to n-1, within the limit"};
-    uplink_restart(up, &outcome, event->status == 404 ? "hub not found: check hub or EntityPath" : "the hub's properties cannot be used",
-                   reason, now_ns);
+    uplink_distrust_token(up, &outcome);
+    if (up->health->token_renewed)
+        outcome = outcome_after_new_token(outcome);
+    const char *what = "the hub's properties cannot be used";
+    if (event->status == 401)
+        what = "the hub's properties are refused to this token";
+    if (event->status == 404)
+        what = "hub not found: check hub or EntityPath";
+    uplink_restart(up, &outcome, what, reason, now_ns);
 }

@@ -112,6 +112,7 @@ struct worker_shared {
     struct stream *stream; /* CONFIG_STREAMS_MAX slots */
     struct worker *worker; /* all, to wake each other */
     struct resolver *resolver;
+    struct credentials *credentials;
     struct deadletter *deadletter;
     struct worker_rest rest;
     int main_fd; /* eventfd of the main thread */

@@ -163,6 +163,7 @@ void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct u
         return;
     struct worker_link *link = &ws->link[domain];
     struct outcome outcome = conn_event_outcome(event);
+    uplink_name_role(ws->setup, &outcome);
     if (ws->pool.health.token_renewed)
         outcome = outcome_after_new_token(outcome);
     order_none_add64(&ws->counters->link_ended_count, 1);

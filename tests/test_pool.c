@@ -72,7 +72,7 @@ static void rig_open(struct rig *rig)
     cr_assert_eq(net_open(NET_EPOLL, &rig->net, why, sizeof why), 0, "%s", why);
     cr_assert_geq(net_watch(rig->net, rig->wake_fd), 0);
     cr_assert_eq(resolver_open(&rig->resolver), 0);
-    cr_assert_eq(pool_open(&rig->pool, &rig->stream, rig->setup, rig->net, rig->resolver, rig->wake_fd, 0, 1), 0);
+    cr_assert_eq(pool_open(&rig->pool, &rig->stream, rig->setup, rig->net, rig->resolver, NULL, rig->wake_fd, 0, 1), 0);
     cr_assert_eq(rig->pool.size, 6);
 }
 
