@@ -1,5 +1,5 @@
 /* What the files of libehring-direct share: ehring_direct.c (calls and outcomes), direct_options.c (settings), direct_session.c (connected,
- * token, links), direct_wire.c (socket and transport), direct_encode.c (events into one message). Private to them. */
+ * links), direct_token.c (token), direct_wire.c (socket and transport), direct_encode.c (events into one message). Private to them. */
 #ifndef EHRING_DIRECT_INTERNAL_H
 #define EHRING_DIRECT_INTERNAL_H
 
@@ -57,7 +57,11 @@ struct ehring_direct {
     struct conn *conn;
     struct direct_seen seen;
     bool is_over; /* CONN_CLOSED was seen: the next call connects anew */
+    /* the token that was put, and what is put next */
     int64_t token_renew_at_s;
+    struct credential_token *token; /* the identity's, NULL: none, or a key's */
+    struct credential_memory memory;
+    uint32_t key;                              /* 0 or 1: of two keys the one that was not refused last */
     struct direct_link link[DIRECT_LINKS_MAX]; /* the hub's first */
     uint32_t next_evicted;
     uint64_t next_tag;
@@ -117,6 +121,20 @@ int session_hub(struct ehring_direct *direct, int64_t deadline_ms, struct conn_e
 void session_close(struct ehring_direct *direct, int64_t deadline_ms);
 /* What every wait does with an event first: forgets an ended link, remembers that the connection is over. */
 void session_event(struct ehring_direct *direct, const struct conn_event *event);
+
+/* A sentence for what did not come by the deadline; -ETIMEDOUT. */
+int session_time_up(struct ehring_direct *direct, const char *what);
+
+/* ---- direct_token.c ---- */
+/* Sees to it that there is a token of the identity that is not due for renewal, if the peer is shown one. An old one does as long as it
+ * lives. 0, or a negative errno with a sentence. */
+int token_fetch(struct ehring_direct *direct, int64_t deadline_ms);
+/* Puts a token and waits until it is accepted; of two keys both are tried. 0, or a negative errno with a sentence. */
+int token_put(struct ehring_direct *direct, int64_t deadline_ms);
+/* The text of the token in use, and its end. 0, or a negative errno, with a sentence if it is an expired one. The caller wipes it. */
+int token_make(struct ehring_direct *direct, int64_t *expires_s, char *to, size_t cap);
+/* Fetches and puts, for a connection that stands: nothing is put where there is nothing new. */
+int token_renew(struct ehring_direct *direct, int64_t deadline_ms);
 
 /* ---- direct_encode.c ---- */
 /* Encodes one event (AMQP format 0), or several as a batch, into direct->message. Length, or negative errno with a sentence. */

@@ -1,4 +1,4 @@
-/* What libehring-direct must have before it can send: connection, token, link. Makes what is missing, within a deadline. */
+/* What libehring-direct must have before it can send: connection, link. Makes what is missing, within a deadline. */
 #include "direct_internal.h"
 
 #include <errno.h>
@@ -6,20 +6,13 @@
 #include <string.h>
 
 #include "clock.h"
-#include "sas.h"
-
-#define TOKEN_SECONDS 3600
 
 static int session_alive(struct ehring_direct *direct);
 static int session_connect(struct ehring_direct *direct, int64_t deadline_ms);
-static int session_token(struct ehring_direct *direct, int64_t deadline_ms);
-static int token_put(struct ehring_direct *direct);
-static int token_make(struct ehring_direct *direct, char token[SAS_TOKEN_BYTES_MAX], int64_t *expires_s);
 static int link_find(const struct ehring_direct *direct, const char *address);
 static int link_slot(struct ehring_direct *direct, const char *address);
 static int link_attach(struct ehring_direct *direct, const char *address, int64_t deadline_ms);
 static int link_await_credit(struct ehring_direct *direct, int index, int64_t deadline_ms);
-static int time_up(struct ehring_direct *direct, const char *what);
 
 int session_link(struct ehring_direct *direct, const char *address, int64_t deadline_ms)
 {
@@ -29,7 +22,7 @@ int session_link(struct ehring_direct *direct, const char *address, int64_t dead
     if (ret < 0)
         return ret;
     if (clock_wall_ns() / CLOCK_NS_PER_SECOND >= direct->token_renew_at_s) {
-        ret = session_token(direct, deadline_ms);
+        ret = token_renew(direct, deadline_ms);
         if (ret < 0) {
             wire_close(direct);
             return ret;
@@ -43,9 +36,9 @@ int session_link(struct ehring_direct *direct, const char *address, int64_t dead
 
 int session_hub(struct ehring_direct *direct, int64_t deadline_ms, struct conn_event *answer)
 {
-    char token[SAS_TOKEN_BYTES_MAX];
+    char token[CREDENTIAL_TOKEN_BYTES_MAX + 1];
     int64_t expires_s;
-    int ret = token_make(direct, token, &expires_s);
+    int ret = token_make(direct, &expires_s, token, sizeof token);
     if (ret == 0)
         ret = conn_read_hub(direct->conn, direct->door.hub, token);
     explicit_bzero(token, sizeof token);
@@ -58,7 +51,7 @@ int session_hub(struct ehring_direct *direct, int64_t deadline_ms, struct conn_e
         if (answer->kind == CONN_HUB)
             return 0;
     }
-    return ret < 0 ? ret : time_up(direct, "the hub's properties");
+    return ret < 0 ? ret : session_time_up(direct, "the hub's properties");
 }
 
 void session_close(struct ehring_direct *direct, int64_t deadline_ms)
@@ -107,60 +100,15 @@ static int session_connect(struct ehring_direct *direct, int64_t deadline_ms)
     int64_t limit_ms = direct_deadline_ms((int)direct->connect_timeout_ms);
     if (limit_ms > deadline_ms)
         limit_ms = deadline_ms;
-    int ret = wire_connect(direct, limit_ms);
+    int ret = token_fetch(direct, limit_ms); /* before the service waits for it */
+    if (ret == 0)
+        ret = wire_connect(direct, limit_ms);
     if (ret < 0)
         return ret;
-    ret = session_token(direct, limit_ms);
+    ret = token_put(direct, limit_ms);
     if (ret < 0)
         wire_close(direct);
     return ret;
-}
-
-static int session_token(struct ehring_direct *direct, int64_t deadline_ms)
-{
-    struct conn_event event;
-    int ret = token_put(direct);
-    if (ret < 0)
-        return direct->error[0] ? ret : direct_fail(direct, ret, "cannot put a token: %s", strerror(-ret));
-    while ((ret = wire_next_event(direct, deadline_ms, &event)) > 0) {
-        session_event(direct, &event);
-        if (event.kind == CONN_CLOSED)
-            return direct_fail_peer(direct, "connection closed before the token was accepted", &event);
-        if (event.kind != CONN_TOKEN)
-            continue;
-        if (event.status >= 200 && event.status < 300)
-            return 0;
-        char what[700];
-        snprintf(what, sizeof what, "token for %.260s refused (policy %.260s, status %d)", direct->door.hub,
-                 direct->door.connstr.key_name[0] ? direct->door.connstr.key_name : "of the given signature", event.status);
-        return direct_fail_peer(direct, what, &event);
-    }
-    return ret < 0 ? ret : time_up(direct, "the token to be accepted");
-}
-
-static int token_put(struct ehring_direct *direct)
-{
-    char token[SAS_TOKEN_BYTES_MAX];
-    int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND, expires_s;
-    int ret = token_make(direct, token, &expires_s);
-    if (ret == 0)
-        ret = conn_put_token(direct->conn, "servicebus.windows.net:sastoken", direct->audience, token, expires_s);
-    explicit_bzero(token, sizeof token);
-    direct->token_renew_at_s = direct->door.connstr.signature[0] ? expires_s : now_s + TOKEN_SECONDS * 9 / 10;
-    return ret;
-}
-
-static int token_make(struct ehring_direct *direct, char token[SAS_TOKEN_BYTES_MAX], int64_t *expires_s)
-{
-    const struct connstr *connstr = &direct->door.connstr;
-    int64_t now_s = clock_wall_ns() / CLOCK_NS_PER_SECOND;
-    if (!connstr->signature[0]) {
-        *expires_s = now_s + TOKEN_SECONDS;
-        return sas_make_token(direct->audience, connstr->key_name, connstr->key, *expires_s, token, SAS_TOKEN_BYTES_MAX);
-    }
-    *expires_s = sas_expiry(connstr->signature);
-    snprintf(token, SAS_TOKEN_BYTES_MAX, "%s", connstr->signature);
-    return *expires_s > now_s ? 0 : direct_fail(direct, -EACCES, "the SharedAccessSignature of the connection string has expired");
 }
 
 static int link_find(const struct ehring_direct *direct, const char *address)
@@ -209,7 +157,7 @@ static int link_attach(struct ehring_direct *direct, const char *address, int64_
         }
     }
     conn_link_close(direct->conn, number);
-    return ret < 0 ? ret : time_up(direct, "the link");
+    return ret < 0 ? ret : session_time_up(direct, "the link");
 }
 
 static int link_await_credit(struct ehring_direct *direct, int index, int64_t deadline_ms)
@@ -219,7 +167,7 @@ static int link_await_credit(struct ehring_direct *direct, int index, int64_t de
     while (conn_link_credit(direct->conn, number) == 0) {
         int ret = wire_next_event(direct, deadline_ms, &event);
         if (ret <= 0)
-            return ret < 0 ? ret : time_up(direct, "credit");
+            return ret < 0 ? ret : session_time_up(direct, "credit");
         session_event(direct, &event);
         if (event.kind == CONN_CLOSED || (event.kind == CONN_LINK_ENDED && event.link == number))
             return direct_fail_peer(direct, "link lost while waiting for credit", &event);
@@ -227,7 +175,7 @@ static int link_await_credit(struct ehring_direct *direct, int index, int64_t de
     return index;
 }
 
-static int time_up(struct ehring_direct *direct, const char *what)
+int session_time_up(struct ehring_direct *direct, const char *what)
 {
     return direct_fail(direct, -ETIMEDOUT, "%s did not give %s in time", direct->door.connstr.host, what);
 }

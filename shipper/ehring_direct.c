@@ -163,8 +163,10 @@ int direct_fail_peer(struct ehring_direct *direct, const char *what, const struc
             code = known[i].code;
     }
     memcpy(direct->condition, event->condition, sizeof direct->condition);
-    return direct_fail(direct, code, "%s%s%s%s%s", what, event->condition[0] ? ": " : "", event->condition,
-                       event->description[0] ? ": " : "", event->description);
+    bool lacks_role = code == -EACCES && direct->door.credential.kind != CREDENTIAL_SAS;
+    return direct_fail(direct, code, "%s%s%s%s%s%s", what, event->condition[0] ? ": " : "", event->condition,
+                       event->description[0] ? ": " : "", event->description,
+                       lacks_role ? " (the identity needs the role Azure Event Hubs Data Sender)" : "");
 }
 
 static struct ehring_direct *handle_make(uint32_t connect_timeout_ms)
@@ -205,6 +207,7 @@ static void handle_free(struct ehring_direct *direct)
 {
     wire_close(direct);
     transport_way_close(&direct->way);
+    credential_token_give(direct->token);
     explicit_bzero(&direct->door, sizeof direct->door);
     free(direct->message);
     free(direct);

@@ -4,7 +4,8 @@
  * events a second use libehring and ehring-shipper, whose calls take nanoseconds.
  *
  * Threads: a handle is used by one thread at a time; several handles are independent. Calls block, over poll(2), in the caller's thread; so
- * does the look-up of the host's name, which no time-out of ours limits. No threads are made, no signal is raised (SIGPIPE neither).
+ * does the look-up of the host's name, which no time-out of ours limits. No threads are made but libcurl's for a name,
+ * where an identity of Entra ID is set; no signal is raised (SIGPIPE neither).
  *
  * Connection: one per handle, over TLS 1.2 or newer with the certificate verified; without TLS only if the connection string says
  * UseDevelopmentEmulator=true, which is for the local host. While no call is made nothing keeps the connection alive: the service closes it
@@ -90,8 +91,8 @@ struct ehring_direct_event {
 
 /* Connects, puts a token and attaches to the hub. `connection_string` may be NULL if the settings name a namespace. *out is the caller's to
  * close. Any thread. 0, or a negative errno with a sentence in `error` (unless NULL): -EINVAL connection string or option, -EHOSTUNREACH
- * name not resolved, -ECONNREFUSED and others of connect(2), -EPROTO TLS or AMQP, -EACCES key or token refused, -ENOENT no such hub,
- * -ECONNRESET closed meanwhile, -ETIMEDOUT, -ENOMEM. */
+ * name not resolved, -ECONNREFUSED and others of connect(2), -EPROTO TLS or AMQP, -EACCES key or token refused, or no token for the
+ * identity, -EAGAIN none at this moment, -ENOENT no such hub, -ECONNRESET closed meanwhile, -ETIMEDOUT, -ENOMEM. */
 EHRING_DIRECT_API int ehring_direct_open(const char *connection_string, const struct ehring_direct_options *options,
                                          struct ehring_direct **out, char *error, size_t error_cap);
 
