@@ -6,6 +6,8 @@
 
 /* header: list8 of durable = true and four nulls, spelled out because the Python SDK decodes lists by position */
 static const uint8_t durable_header[12] = {0x00, 0x53, 0x70, 0xc0, 0x07, 0x05, 0x56, 0x01, 0x40, 0x40, 0x40, 0x40};
+/* of a message: the short form of true, the only one that RabbitMQ 3.10 takes for true: it does not keep a message of the other */
+static const uint8_t message_header[7] = {0x00, 0x53, 0x70, 0xc0, 0x02, 0x01, 0x41};
 /* the only message annotation: symbol x-opt-partition-key */
 static const uint8_t key_symbol[21] = {0xa3, 0x13, 'x', '-', 'o', 'p', 't', '-', 'p', 'a', 'r',
                                        't',  'i',  't', 'i', 'o', 'n', '-', 'k', 'e', 'y'};
@@ -13,16 +15,29 @@ static const uint8_t key_symbol[21] = {0xa3, 0x13, 'x', '-', 'o', 'p', 't', '-',
 enum { LIST8 = 0xc0, MAP8 = 0xc1, LIST32 = 0xd0, MAP32 = 0xd1 };
 enum { SECTION_ANNOTATIONS = 0x72, SECTION_PROPERTIES = 0x73, SECTION_APPLICATION = 0x74 };
 enum { CODE_BINARY8 = 0xa0, CODE_STRING8 = 0xa1, CODE_SYMBOL8 = 0xa3 }; /* the 32-bit forms are 0x10 more */
-enum { FIELD_MESSAGE_ID = 0, FIELD_CORRELATION_ID = 5, FIELD_CONTENT_TYPE = 6, FIELD_CREATION_TIME = 9, FIELD_NONE = -1 };
+enum {
+    FIELD_NONE = -1,
+    FIELD_MESSAGE_ID = 0,
+    FIELD_SUBJECT = 3,
+    FIELD_CORRELATION_ID = 5,
+    FIELD_CONTENT_TYPE = 6,
+    FIELD_CREATION_TIME = 9,
+    FIELD_GROUP_ID = 10,
+    FIELD_COUNT
+};
 
 static size_t head_bytes(const struct amqp_event *event);
+static bool has_annotation(const struct amqp_event *event);
+static size_t annotation_body_bytes(const struct amqp_event *event);
 static size_t text_bytes(size_t len);
 static size_t compound_bytes(size_t body_bytes, size_t count);
 static int properties_last_field(const struct amqp_event *event);
 static size_t properties_body_bytes(const struct amqp_event *event, int last_field);
 static size_t application_body_bytes(const struct amqp_event *event);
 static size_t value_bytes(const struct amqp_property *property);
+static struct amqp_text field_text(const struct amqp_event *event, int field);
 static uint8_t *put_key_sections(uint8_t *to, struct amqp_text key);
+static uint8_t *put_message_sections(uint8_t *to, const struct amqp_event *event);
 static uint8_t *put_properties(uint8_t *to, const struct amqp_event *event);
 static uint8_t *put_application(uint8_t *to, const struct amqp_event *event);
 static uint8_t *put_data_head(uint8_t *to, size_t len);
@@ -42,7 +57,9 @@ int64_t amqp_encode_event_head(const struct amqp_event *event, uint8_t *to, size
         return -EINVAL;
     if (bytes > cap)
         return -ENOSPC;
-    if (event->key.data != NULL)
+    if (event->is_message)
+        to = put_message_sections(to, event);
+    else if (event->key.data != NULL)
         to = put_key_sections(to, event->key);
     if (properties_last_field(event) != FIELD_NONE)
         to = put_properties(to, event);
@@ -88,7 +105,9 @@ int64_t amqp_encode_section_head(size_t event_bytes, uint8_t *to, size_t cap)
 static size_t head_bytes(const struct amqp_event *event)
 {
     size_t bytes = event->body_len <= 255 ? AMQP_SECTION_SHORT : AMQP_SECTION_LONG;
-    if (event->key.data != NULL)
+    if (event->is_message)
+        bytes += sizeof message_header + (has_annotation(event) ? 3 + compound_bytes(annotation_body_bytes(event), 2) : 0);
+    else if (event->key.data != NULL)
         bytes += amqp_envelope_bytes(event->key);
     int last_field = properties_last_field(event);
     if (last_field != FIELD_NONE)
@@ -96,6 +115,16 @@ static size_t head_bytes(const struct amqp_event *event)
     if (event->property_count > 0)
         bytes += 3 + compound_bytes(application_body_bytes(event), 2 * (size_t)event->property_count);
     return bytes;
+}
+
+static bool has_annotation(const struct amqp_event *event)
+{
+    return event->key.data != NULL && event->key_annotation.data != NULL;
+}
+
+static size_t annotation_body_bytes(const struct amqp_event *event)
+{
+    return text_bytes(event->key_annotation.len) + text_bytes(event->key.len);
 }
 
 static size_t text_bytes(size_t len)
@@ -112,27 +141,40 @@ static size_t compound_bytes(size_t body_bytes, size_t count)
 /* The properties list ends with its last field that is there. */
 static int properties_last_field(const struct amqp_event *event)
 {
-    if (event->creation_ms != 0)
-        return FIELD_CREATION_TIME;
-    if (event->content_type.data != NULL)
-        return FIELD_CONTENT_TYPE;
-    if (event->correlation_id.data != NULL)
-        return FIELD_CORRELATION_ID;
-    return event->message_id.data != NULL ? FIELD_MESSAGE_ID : FIELD_NONE;
+    for (int field = FIELD_COUNT - 1; field >= 0; field--)
+        if (field == FIELD_CREATION_TIME ? event->creation_ms != 0 : field_text(event, field).data != NULL)
+            return field;
+    return FIELD_NONE;
 }
 
 static size_t properties_body_bytes(const struct amqp_event *event, int last_field)
 {
     size_t bytes = (size_t)last_field + 1; /* a null each, of which those that are there take the place */
-    if (event->message_id.data != NULL)
-        bytes += text_bytes(event->message_id.len) - 1;
-    if (event->correlation_id.data != NULL)
-        bytes += text_bytes(event->correlation_id.len) - 1;
-    if (event->content_type.data != NULL)
-        bytes += text_bytes(event->content_type.len) - 1;
-    if (event->creation_ms != 0)
-        bytes += 9 - 1;
-    return bytes;
+    for (int field = 0; field <= last_field; field++) {
+        struct amqp_text text = field_text(event, field);
+        if (text.data != NULL)
+            bytes += text_bytes(text.len) - 1;
+    }
+    return bytes + (event->creation_ms != 0 ? 9 - 1 : 0);
+}
+
+/* Of the fields that we have; the others are null. */
+static struct amqp_text field_text(const struct amqp_event *event, int field)
+{
+    switch (field) {
+    case FIELD_MESSAGE_ID:
+        return event->message_id;
+    case FIELD_SUBJECT:
+        return event->subject;
+    case FIELD_CORRELATION_ID:
+        return event->correlation_id;
+    case FIELD_CONTENT_TYPE:
+        return event->content_type;
+    case FIELD_GROUP_ID:
+        return event->group_id;
+    default:
+        return (struct amqp_text){0};
+    }
 }
 
 static size_t application_body_bytes(const struct amqp_event *event)
@@ -175,22 +217,27 @@ static uint8_t *put_key_sections(uint8_t *to, struct amqp_text key)
     return put_text(to + sizeof key_symbol, CODE_STRING8, key);
 }
 
+static uint8_t *put_message_sections(uint8_t *to, const struct amqp_event *event)
+{
+    memcpy(to, message_header, sizeof message_header);
+    to += sizeof message_header;
+    if (!has_annotation(event))
+        return to;
+    to = put_compound(to, SECTION_ANNOTATIONS, MAP8, annotation_body_bytes(event), 2);
+    return put_text(put_text(to, CODE_SYMBOL8, event->key_annotation), CODE_STRING8, event->key);
+}
+
 static uint8_t *put_properties(uint8_t *to, const struct amqp_event *event)
 {
     int last_field = properties_last_field(event);
     to = put_compound(to, SECTION_PROPERTIES, LIST8, properties_body_bytes(event, last_field), (size_t)last_field + 1);
-    to = put_field(to, CODE_STRING8, event->message_id);
-    if (last_field == FIELD_MESSAGE_ID)
-        return to;
-    memset(to, 0x40, 4); /* user-id, to, subject, reply-to */
-    to = put_field(to + 4, CODE_STRING8, event->correlation_id);
-    if (last_field == FIELD_CORRELATION_ID)
-        return to;
-    to = put_field(to, CODE_SYMBOL8, event->content_type);
-    if (last_field == FIELD_CONTENT_TYPE)
-        return to;
-    memset(to, 0x40, 2); /* content-encoding, absolute-expiry-time */
-    return put_code64(to + 2, 0x83, (uint64_t)event->creation_ms);
+    for (int field = 0; field <= last_field; field++) {
+        if (field == FIELD_CREATION_TIME && event->creation_ms != 0)
+            to = put_code64(to, 0x83, (uint64_t)event->creation_ms);
+        else
+            to = put_field(to, field == FIELD_CONTENT_TYPE ? CODE_SYMBOL8 : CODE_STRING8, field_text(event, field));
+    }
+    return to;
 }
 
 static uint8_t *put_application(uint8_t *to, const struct amqp_event *event)

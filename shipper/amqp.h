@@ -1,6 +1,7 @@
 /* AMQP 1.0 encoding of events and Event Hubs batches into a caller's buffer. Pure: no ring, no I/O, no allocation.
  * Sections and sizes: header (durable) and x-opt-partition-key when there is a key, properties, application-properties, one data section; a
- * batch is one data section per complete encoded event, message-format 0x80013700. */
+ * batch is one data section per complete encoded event, message-format 0x80013700. A message of its own for any broker always has the
+ * header, and the annotation that its form names. */
 #ifndef EHRING_AMQP_H
 #define EHRING_AMQP_H
 
@@ -29,10 +30,14 @@ struct amqp_property {
 #define AMQP_PROPERTIES_MAX 260u /* libehring's 256, and those made of other fields */
 struct amqp_event {
     struct amqp_text key;
+    bool is_message;                 /* not of a batch; a key only with a key_annotation */
+    struct amqp_text key_annotation; /* its name, a symbol */
     struct amqp_text message_id;     /* string */
+    struct amqp_text subject;        /* string */
     struct amqp_text correlation_id; /* string */
     struct amqp_text content_type;   /* symbol */
     int64_t creation_ms;             /* properties.creation-time, 0: absent */
+    struct amqp_text group_id;       /* string */
     uint32_t property_count;
     struct amqp_property property[AMQP_PROPERTIES_MAX];
     uint32_t body_len;
@@ -55,10 +60,13 @@ static inline size_t amqp_section_bytes(size_t event_bytes)
     return event_bytes + (event_bytes <= 255 ? AMQP_SECTION_SHORT : AMQP_SECTION_LONG);
 }
 
-/* The meta block of a ring record (TLVs of ringbuf/ring_layout.h) into `event`'s fields, of which those it does not name become absent
- * (key, creation_ms and body_len are left alone); pointers go into `meta`. schema_version and traceparent become the application properties
- * `schema-version` and `traceparent` (and `Diagnostic-Id` with the same value, which the SDKs read) unless the producer has set a property
- * of that name. Trusts nothing in `meta`. 0, or -EBADMSG: not a meta block. */
+/* Adds a string property unless there is one of that name: a map must not hold a name twice. 0, or -EBADMSG: too many. */
+int amqp_event_add_property(struct amqp_event *event, const char *name, uint32_t name_len, struct amqp_text value);
+
+/* The meta block of a ring record (TLVs of ringbuf/ring_layout.h) into `event`'s fields, of which those it can name become absent
+ * without it (what is the key's or the caller's is left alone); pointers go into `meta`. schema_version and traceparent become the
+ * application properties `schema-version` and `traceparent` (and `Diagnostic-Id` with the same value, which the SDKs read) unless the
+ * producer has set a property of that name. Trusts nothing in `meta`. 0, or -EBADMSG: not a meta block. */
 int amqp_event_from_meta(const uint8_t *meta, uint32_t meta_len, struct amqp_event *event);
 
 #endif

@@ -20,7 +20,6 @@ static int text_take(const struct ring_tlv *tlv, const uint8_t *value, struct am
 static int property_take(const struct ring_tlv *tlv, const uint8_t *name, struct amqp_event *event);
 static int value_take(const struct ring_tlv *tlv, const uint8_t *value, struct amqp_property *property);
 static int number_take(const struct ring_tlv *tlv, const uint8_t *value, enum amqp_type type, struct amqp_property *property);
-static int extra_add(struct amqp_event *event, const char *name, uint32_t name_len, struct amqp_text value);
 
 int amqp_event_from_meta(const uint8_t *meta, uint32_t meta_len, struct amqp_event *event)
 {
@@ -40,10 +39,10 @@ int amqp_event_from_meta(const uint8_t *meta, uint32_t meta_len, struct amqp_eve
             return error;
         at += tlv.name_len + tlv.value_len;
     }
-    int error = extra_add(event, "schema-version", 14, extras.schema_version);
+    int error = amqp_event_add_property(event, "schema-version", 14, extras.schema_version);
     if (error == 0)
-        error = extra_add(event, "traceparent", 11, extras.traceparent);
-    return error != 0 ? error : extra_add(event, "Diagnostic-Id", 13, extras.traceparent);
+        error = amqp_event_add_property(event, "traceparent", 11, extras.traceparent);
+    return error != 0 ? error : amqp_event_add_property(event, "Diagnostic-Id", 13, extras.traceparent);
 }
 
 static int tlv_take(const struct ring_tlv *tlv, const uint8_t *name, struct amqp_event *event, struct extras *extras)
@@ -125,8 +124,8 @@ static int number_take(const struct ring_tlv *tlv, const uint8_t *value, enum am
     return 0;
 }
 
-/* The producer's own property of the name wins: a map must not hold a name twice. */
-static int extra_add(struct amqp_event *event, const char *name, uint32_t name_len, struct amqp_text value)
+/* The producer's own property of the name wins. */
+int amqp_event_add_property(struct amqp_event *event, const char *name, uint32_t name_len, struct amqp_text value)
 {
     if (value.data == NULL)
         return 0;

@@ -403,3 +403,55 @@ Test(amqp_meta, a_block_cut_anywhere_is_refused_and_nothing_behind_it_is_read)
     memcpy(meta, &tlv, sizeof tlv);
     cr_expect_eq(amqp_event_from_meta(meta, sizeof tlv + 10, &event), -EBADMSG);
 }
+
+Test(amqp, a_message_of_its_own_says_that_it_is_durable_with_or_without_a_key)
+{
+    static const uint8_t header[] = {0x00, 0x53, 0x70, 0xc0,
+                                     0x02, 0x01, 0x41}; /* the short form of true: RabbitMQ forgets other messages */
+    event = (struct amqp_event){.is_message = true};
+    size_t len = encode(encoded, "body", 4);
+    cr_assert_eq(len, sizeof header + AMQP_SECTION_SHORT + 4);
+    cr_assert_arr_eq(encoded, header, sizeof header);
+    event = (struct amqp_event){.is_message = true, .key = text_of("k"), .key_annotation = text_of("x-device")};
+    encode(encoded, "body", 4);
+    cr_assert_arr_eq(encoded, header, sizeof header);
+}
+
+Test(amqp, a_message_is_read_by_proton_with_its_key_wherever_it_was_put)
+{
+    event = (struct amqp_event){.is_message = true,
+                                .key = text_of("device-42"),
+                                .key_annotation = text_of("x-device"),
+                                .message_id = text_of("m-1"),
+                                .subject = text_of("subject-42"),
+                                .group_id = text_of_len('g', 300),
+                                .correlation_id = text_of("c-1"),
+                                .content_type = text_of("text/plain"),
+                                .creation_ms = 1700000000123};
+    cr_assert_eq(amqp_event_add_property(&event, "device", 6, text_of("property-42")), 0);
+    cr_assert_eq(amqp_event_add_property(&event, "device", 6, text_of("another")), 0);
+    size_t len = encode(encoded, "body", 4);
+    pn_message_t *message = pn_message();
+    cr_assert_eq(pn_message_decode(message, (char *)encoded, len), 0);
+    cr_assert(pn_message_is_durable(message));
+    cr_assert_str_eq(pn_message_get_id(message).u.as_bytes.start, "m-1");
+    cr_assert_str_eq(pn_message_get_subject(message), "subject-42");
+    cr_assert_eq(strlen(pn_message_get_group_id(message)), 300u);
+    cr_assert_str_eq(pn_message_get_content_type(message), "text/plain");
+    cr_assert_eq(pn_message_get_creation_time(message), 1700000000123);
+    pn_data_t *annotations = pn_message_annotations(message);
+    pn_data_rewind(annotations);
+    cr_assert(pn_data_next(annotations) && pn_data_get_map(annotations) == 2 && pn_data_enter(annotations) && pn_data_next(annotations));
+    pn_bytes_t name = pn_data_get_symbol(annotations);
+    cr_assert(name.size == 8 && memcmp(name.start, "x-device", 8) == 0);
+    pn_data_next(annotations);
+    cr_assert_eq(memcmp(pn_data_get_string(annotations).start, "device-42", 9), 0);
+    pn_data_t *properties = pn_message_properties(message);
+    pn_data_rewind(properties);
+    cr_assert(pn_data_next(properties) && pn_data_get_map(properties) == 2, "a name only once");
+    pn_data_enter(properties);
+    pn_data_next(properties);
+    pn_data_next(properties);
+    cr_assert_eq(memcmp(pn_data_get_string(properties).start, "property-42", 11), 0, "the first one wins");
+    pn_message_free(message);
+}
