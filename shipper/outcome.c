@@ -127,7 +127,6 @@ const struct outcome_row outcome_table[] = {
 const size_t outcome_table_count = sizeof outcome_table / sizeof outcome_table[0];
 
 static bool row_matches(const struct outcome_row *row, enum outcome_place place, int status, const char *condition, const char *text);
-static struct outcome place_apply(enum outcome_place place, struct outcome outcome);
 static enum outcome_action place_action(enum outcome_place place, enum outcome_action action);
 static int64_t named_wait_ms(const char *text);
 
@@ -137,7 +136,7 @@ struct outcome outcome_of(enum outcome_place place, int status, const char *cond
     const struct outcome_row *row = outcome_table; /* the last rows match whatever comes */
     while (!row_matches(row, place, status, condition ? condition : "", text))
         row++;
-    struct outcome outcome = place_apply(place, row->outcome);
+    struct outcome outcome = outcome_at(place, row->outcome);
     int64_t named_ms = outcome.action == OUTCOME_THROTTLE ? named_wait_ms(text) : 0;
     if (named_ms > 0 && (outcome.wait_ms < SLOW_WAIT_MS || named_ms > outcome.wait_ms))
         outcome.wait_ms = named_ms;
@@ -183,7 +182,7 @@ static bool row_matches(const struct outcome_row *row, enum outcome_place place,
            (!row->condition || strcmp(row->condition, condition) == 0) && (!row->text || strcasestr(text, row->text));
 }
 
-static struct outcome place_apply(enum outcome_place place, struct outcome outcome)
+struct outcome outcome_at(enum outcome_place place, struct outcome outcome)
 {
     enum outcome_action asked = outcome.action;
     if (place == OUTCOME_DISPOSITION)

@@ -50,6 +50,9 @@ struct outcome {
  * `condition` and `description` may be NULL or empty: none was given (a reject without error, a lost transport). */
 struct outcome outcome_of(enum outcome_place place, int status, const char *condition, const char *description);
 
+/* The same of any other AMQP 1.0 broker, which is asked neither for tokens nor for properties: never RENEW_TOKEN. */
+struct outcome outcome_of_broker(enum outcome_place place, const char *condition, const char *description);
+
 /* What to do if the same comes again although a new token was accepted since: RENEW_TOKEN becomes HOLD, all else stays. */
 struct outcome outcome_after_new_token(struct outcome outcome);
 
@@ -67,5 +70,9 @@ struct outcome_row {
 };
 extern const struct outcome_row outcome_table[];
 extern const size_t outcome_table_count;
+extern const struct outcome_row outcome_broker_table[]; /* of which no row has a status; what none matches is looked up above */
+extern const size_t outcome_broker_table_count;
+/* What a row's outcome becomes at a place. */
+struct outcome outcome_at(enum outcome_place place, struct outcome outcome);
 
 #endif

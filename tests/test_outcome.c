@@ -246,3 +246,63 @@ Test(outcome, has_a_name_for_each_action_and_place)
     for (int i = 0; i < OUTCOME_PLACE_COUNT; i++)
         cr_assert(outcome_place_name((enum outcome_place)i)[0]);
 }
+
+/* ---- any other broker ---- */
+
+Test(outcome_broker, reaches_each_row_in_each_of_its_places)
+{
+    for (size_t i = 0; i < outcome_broker_table_count; i++) {
+        const struct outcome_row *row = &outcome_broker_table[i];
+        cr_assert_eq(row->status, 0, "row %zu", i);
+        for (int place = 0; place < OUTCOME_PLACE_COUNT; place++) {
+            if (!(row->places & OUTCOME_IN(place)))
+                continue;
+            struct outcome met = outcome_of_broker((enum outcome_place)place, row->condition, row->text);
+            cr_assert_eq(met.remedy, row->outcome.remedy, "row %zu (%s) at %s", i, row->condition, outcome_place_name(place));
+            cr_assert_eq(met.normal, row->outcome.normal, "row %zu (%s)", i, row->condition);
+        }
+    }
+}
+
+Test(outcome_broker, is_never_asked_for_a_new_token)
+{
+    for (size_t i = 0; i < outcome_table_count; i++)
+        for (int place = OUTCOME_DISPOSITION; place <= OUTCOME_CLOSE; place++) {
+            const struct outcome_row *row = &outcome_table[i];
+            struct outcome met = outcome_of_broker((enum outcome_place)place, condition_of(row), row->text);
+            cr_assert_neq(met.action, OUTCOME_RENEW_TOKEN, "%s", condition_of(row));
+            if (met.action == OUTCOME_HOLD)
+                cr_assert_not_null(met.remedy, "%s", condition_of(row));
+        }
+}
+
+Test(outcome_broker, tells_a_refused_user_from_one_without_permission)
+{
+    struct outcome sasl = outcome_of_broker(OUTCOME_CLOSE, "amqp:unauthorized-access", "SASL PLAIN was refused (user u)");
+    struct outcome vhost =
+        outcome_of_broker(OUTCOME_CLOSE, "amqp:unauthorized-access", "Access for user 'u' was refused: insufficient permissions");
+    struct outcome queue = outcome_of_broker(OUTCOME_END, "amqp:unauthorized-access",
+                                             "ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'u'");
+    cr_assert(sasl.action == OUTCOME_HOLD && vhost.action == OUTCOME_HOLD && queue.action == OUTCOME_HOLD);
+    cr_assert(strstr(sasl.remedy, "sasl_password") && strstr(vhost.remedy, "open_hostname") && strstr(queue.remedy, "write permission"));
+}
+
+Test(outcome_broker, takes_its_shutdown_for_daily_life_and_its_crash_for_a_failure)
+{
+    cr_assert(outcome_of_broker(OUTCOME_END, "amqp:internal-error", "shutdown").normal);
+    struct outcome crash = outcome_of_broker(OUTCOME_CLOSE, "amqp:internal-error", "Reader error: function_clause");
+    cr_assert(!crash.normal && crash.counts_as_failure && crash.action == OUTCOME_RECONNECT && crash.maybe_delivered);
+}
+
+Test(outcome_broker, waits_for_one_that_is_full)
+{
+    struct outcome full = outcome_of_broker(OUTCOME_DISPOSITION, "amqp:resource-limit-exceeded", "address is full");
+    cr_assert(full.action == OUTCOME_THROTTLE && full.wait_ms > 0 && !full.counts_as_failure);
+}
+
+Test(outcome_broker, splits_nothing_but_what_it_judges)
+{
+    cr_assert_eq(outcome_of_broker(OUTCOME_DISPOSITION, "amqp:invalid-field", "").action, OUTCOME_SPLIT);
+    cr_assert_eq(outcome_of_broker(OUTCOME_END, "amqp:invalid-field", "Attach rejected").action, OUTCOME_HOLD);
+    cr_assert_eq(outcome_of_broker(OUTCOME_DISPOSITION, OUTCOME_RELEASED, "").action, OUTCOME_RESEND);
+}
