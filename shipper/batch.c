@@ -14,7 +14,6 @@ static int encode_once(struct feed *feed, uint32_t domain, const struct batch_li
 static enum add_result entry_add(struct feed *feed, const struct fifo_entry *entry, const struct batch_limits *limits, uint8_t *to,
                                  struct batch *batch);
 static int64_t event_encode(const struct ring *ring, const struct ring_parts *parts, const uint8_t *meta, uint8_t *to, uint64_t cap);
-static void batch_sample(struct batch *batch, uint32_t slot, int64_t commit_ns);
 
 enum batch_seal batch_seal_reason(const struct feed_domain *domain, const struct batch_limits *limits, int64_t now_ns)
 {
@@ -81,10 +80,7 @@ static enum add_result entry_add(struct feed *feed, const struct fifo_entry *ent
         return ADD_FULL;
     int64_t len = event_encode(ring->lane.ring, &parts, meta, to + batch->encoded_len, limits->bytes_max - batch->encoded_len);
     if (len == -ENOSPC) {
-        if (cover->event_count == 0) {
-            *cover = (struct feed_cover){.slot = entry->slot, .first_pos = entry->pos};
-            batch->cover_count--;
-        }
+        batch_cover_give_back(batch, cover, entry->pos);
         if (batch->event_count == 0)
             batch->payload_bytes = parts.payload_len; /* for the message: it will never fit */
         return ADD_FULL;
@@ -104,6 +100,14 @@ void batch_clear(struct batch *batch)
 {
     batch->cover_count = batch->event_count = batch->taken_count = batch->sample_count = batch->encoded_len = 0;
     batch->payload_bytes = 0;
+}
+
+void batch_cover_give_back(struct batch *batch, struct feed_cover *cover, uint64_t pos)
+{
+    if (cover->event_count > 0)
+        return;
+    cover->first_pos = pos;
+    batch->cover_count--;
 }
 
 void batch_count(struct batch *batch, struct feed_cover *cover, const struct fifo_entry *entry, uint32_t payload_len)
@@ -173,7 +177,7 @@ struct feed_cover *batch_cover(struct batch *batch, uint32_t slot)
 }
 
 /* Keeps a bounded, even choice of the batch's commit times: every one up to the limit, then each later one in the place of an older one. */
-static void batch_sample(struct batch *batch, uint32_t slot, int64_t commit_ns)
+void batch_sample(struct batch *batch, uint32_t slot, int64_t commit_ns)
 {
     uint32_t place = batch->sample_count < BATCH_SAMPLES_MAX ? batch->sample_count++ : batch->event_count * 2654435761u >> 27;
     batch->sample[place] = (struct batch_sample){.commit_ns = commit_ns, .slot = slot};

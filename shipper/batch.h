@@ -52,6 +52,10 @@ int batch_encode(struct feed *feed, uint32_t domain, const struct batch_limits *
 void batch_clear(struct batch *batch);
 /* The cover of a ring, NULL: too many rings. */
 struct feed_cover *batch_cover(struct batch *batch, uint32_t slot);
+/* An entry that does not fit after all: a cover that holds nothing is free again. It was the last one taken. */
+void batch_cover_give_back(struct batch *batch, struct feed_cover *cover, uint64_t pos);
+/* The commit time of an event that is in. */
+void batch_sample(struct batch *batch, uint32_t slot, int64_t commit_ns);
 /* The entry is in: into its ring's cover and the sums. */
 void batch_count(struct batch *batch, struct feed_cover *cover, const struct fifo_entry *entry, uint32_t payload_len);
 /* Quarantines the entry's ring and leaves it out; returns -EAGAIN: all is to be done again. */

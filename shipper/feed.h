@@ -129,6 +129,12 @@ void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *co
 /* Nothing of the covers is known to be delivered: walk the domain again from there. `maybe_duplicate`: the outcome is unknown. */
 enum feed_failure { FEED_NOT_DELIVERED, FEED_MAYBE_DELIVERED };
 void feed_fail(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, enum feed_failure failure);
+/* Both at once, of what one batch covers: the first part of its events is accepted, the rest is to be walked again. A ring may be in both.
+ */
+void feed_settle_part(struct feed *feed, uint32_t domain, const struct feed_cover *settled, uint32_t settled_count,
+                      const struct feed_cover *rest, uint32_t rest_count, enum feed_failure failure);
+/* One event of the ring is going to be sent again and was accepted, or may have been. */
+void feed_note_repeat(struct feed *feed, uint32_t slot);
 /* Called before feed_fail: until all events of the covers are settled, the domain's list holds nothing else. Narrows an earlier suspicion.
  * 0 or -ENOMEM: there is none. */
 int feed_suspect_set(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, uint32_t event_count);

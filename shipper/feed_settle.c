@@ -7,6 +7,9 @@
 
 static void place_find_first(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count);
 static void fifo_drop_all(struct feed *feed, uint32_t domain);
+static uint32_t covers_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count,
+                              enum feed_settlement settlement);
+static bool suspects_hold(const struct feed_suspect *suspect, const struct feed_cover *cover, uint32_t cover_count);
 static void suspect_settled(struct feed *feed, uint32_t domain, uint32_t event_count);
 
 void feed_activate(struct feed *feed, uint32_t domain)
@@ -94,6 +97,14 @@ static struct ring_settled settled_of(const struct feed_cover *cover, enum feed_
 
 void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count, enum feed_settlement settlement)
 {
+    suspect_settled(feed, domain, covers_settle(feed, domain, cover, cover_count, settlement));
+    feed_deactivate_if_empty(feed, domain);
+}
+
+/* Returns how many events they hold. */
+static uint32_t covers_settle(struct feed *feed, uint32_t domain, const struct feed_cover *cover, uint32_t cover_count,
+                              enum feed_settlement settlement)
+{
     uint32_t event_count = 0;
     place_find_first(feed, domain, cover, cover_count);
     for (uint32_t i = 0; i < cover_count; i++) {
@@ -107,8 +118,7 @@ void feed_settle(struct feed *feed, uint32_t domain, const struct feed_cover *co
         feed_ring_ack(ring, feed->lane_index, feed->lane_count);
     }
     feed->domain[domain].inflight = false;
-    suspect_settled(feed, domain, event_count);
-    feed_deactivate_if_empty(feed, domain);
+    return event_count;
 }
 
 /* After a settlement: each covered ring's first unsettled record is its next entry in the list, else where it is behind, else none. */
@@ -155,6 +165,39 @@ void feed_fail(struct feed *feed, uint32_t domain, const struct feed_cover *cove
     fifo_drop_all(feed, domain);
     feed->domain[domain].inflight = false;
     feed_deactivate_if_empty(feed, domain);
+}
+
+/* The rest goes first: a place whose record it is to walk again knows it then when the settled part looks for what is next. */
+void feed_settle_part(struct feed *feed, uint32_t domain, const struct feed_cover *settled, uint32_t settled_count,
+                      const struct feed_cover *rest, uint32_t rest_count, enum feed_failure failure)
+{
+    for (uint32_t r = 0; r < rest_count; r++)
+        for (uint32_t s = 0; s < settled_count; s++)
+            if (settled[s].slot == rest[r].slot)
+                feed->ring[rest[r].slot].entry_count++; /* the batch named it once, both parts take it back */
+    feed_fail(feed, domain, rest, rest_count, failure);
+    bool of_suspects = suspects_hold(feed->domain[domain].suspect, settled, settled_count);
+    uint32_t event_count = covers_settle(feed, domain, settled, settled_count, FEED_ACCEPTED);
+    if (of_suspects)
+        suspect_settled(feed, domain, event_count);
+    feed_deactivate_if_empty(feed, domain);
+}
+
+/* False too where the suspicion is new, of the first of the rest. */
+static bool suspects_hold(const struct feed_suspect *suspect, const struct feed_cover *cover, uint32_t cover_count)
+{
+    for (uint32_t c = 0; suspect && c < suspect->cover_count; c++)
+        for (uint32_t i = 0; i < cover_count; i++)
+            if (cover[i].slot == suspect->cover[c].slot && cover[i].first_pos >= suspect->cover[c].first_pos &&
+                cover[i].first_pos < suspect->cover[c].end_pos)
+                return true;
+    return false;
+}
+
+void feed_note_repeat(struct feed *feed, uint32_t slot)
+{
+    if (!feed->ring[slot].left_out)
+        ring_lane_count(&feed->ring[slot].lane, &(struct ring_settled){.maybe_duplicate_events = 1});
 }
 
 /* The list's entries come after the batch's: they are walked again with it, in order. */
