@@ -40,7 +40,7 @@ DIRECT_LIBS := -lqpid-proton -lwslay -lssl -lcrypto -lcurl -lcjson
 
 # What libehring is made of: the writer's side of the ring and the client; what libehring-direct is made of.
 WRITER_SRC := $(wildcard ringbuf/*.c)
-DIRECT_SRC := $(wildcard $(addprefix shipper/,ehring_direct.c direct_options.c direct_session.c direct_seen.c direct_wire.c direct_encode.c conn.c conn_link.c conn_event.c request.c request_message.c format.c tls.c amqp.c amqp_event.c amqp_size.c connstr.c sas.c utf8.c door.c config_door.c config_fields.c config_report.c config_secret.c log.c trace.c trace_value.c trace_clean.c trace_type.c trace_field.c trace_message.c trace_log.c))
+DIRECT_SRC := $(wildcard $(addprefix shipper/,ehring_direct.c direct_options.c direct_session.c direct_seen.c direct_wire.c direct_encode.c conn.c conn_link.c conn_run.c conn_event.c request.c request_message.c format.c tls.c amqp.c amqp_event.c amqp_size.c connstr.c sas.c utf8.c door.c config_door.c config_fields.c config_report.c config_secret.c log.c trace.c trace_value.c trace_clean.c trace_type.c trace_field.c trace_message.c trace_log.c))
 DIRECT_SRC += $(wildcard $(addprefix shipper/,transport.c transport_way.c tls_context.c proxy.c proxy_select.c websocket.c websocket_upgrade.c http_head.c))
 DIRECT_SRC += $(wildcard $(addprefix shipper/,direct_token.c backoff.c credential_assertion.c credential_chain.c credential_cli.c credential_entra.c credential_http.c credential_managed.c credential_text.c credential_token.c))
 

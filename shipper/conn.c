@@ -23,6 +23,8 @@
 #define INCOMING_BYTES_MAX (4u * CONN_MAX_FRAME)
 
 static int engine_open(struct conn *conn, const struct conn_options *options);
+static void sasl_describe(struct conn *conn);
+static void engine_authenticate(struct conn *conn, const struct conn_options *options);
 static void log_nothing(intptr_t context, pn_log_subsystem_t subsystem, pn_log_level_t level, const char *text);
 static void engine_describe(pn_connection_t *connection, const struct conn_options *options);
 static void put_symbol(pn_data_t *to, const char *name, const char *text);
@@ -37,6 +39,7 @@ int conn_open(const struct conn_options *options, struct conn **out)
     if (!conn)
         return -ENOMEM;
     snprintf(conn->container_id, sizeof conn->container_id, "%s", options->container_id);
+    conn->is_broker = options->is_broker;
     request_init(&conn->cbs, "$cbs", "ehring-cbs");
     request_init(&conn->management, "$management", "ehring-management");
     int ret = engine_open(conn, options);
@@ -189,7 +192,22 @@ void conn_end(struct conn *conn, enum outcome_place place, pn_condition_t *condi
     conn->is_over = true;
     conn->end_place = place;
     request_text_set(&conn->end_text, condition);
+    if (pn_sasl_outcome(pn_sasl(conn->driver.transport)) != PN_SASL_OK)
+        sasl_describe(conn);
     event_queue(conn, &conn->closed, CONN_CLOSED);
+}
+
+/* It ended before the peer knew who we are. The password is in none of it. */
+static void sasl_describe(struct conn *conn)
+{
+    const char *mechanism = conn->sasl_user[0] ? "PLAIN" : "ANONYMOUS";
+    bool is_refused = strcmp(conn->end_text.condition, "amqp:unauthorized-access") == 0;
+    if (!is_refused)
+        return;
+    bool is_judged = pn_sasl_outcome(pn_sasl(conn->driver.transport)) != PN_SASL_NONE && pn_sasl_get_mech(pn_sasl(conn->driver.transport));
+    snprintf(conn->end_text.description, sizeof conn->end_text.description, "SASL %s %s%s%s%s", mechanism,
+             is_judged ? "was refused" : "is not offered by the peer", conn->sasl_user[0] ? " (user " : "", conn->sasl_user,
+             conn->sasl_user[0] ? ")" : "");
 }
 
 static int engine_open(struct conn *conn, const struct conn_options *options)
@@ -200,7 +218,7 @@ static int engine_open(struct conn *conn, const struct conn_options *options)
     /* proton's own log would go to stderr, by environment variables even with the tokens in it; some warnings pass by the mask */
     pn_logger_reset_mask(pn_transport_logger(transport), PN_SUBSYSTEM_ALL, PN_LEVEL_ALL);
     pn_logger_set_log_sink(pn_transport_logger(transport), log_nothing, 0);
-    pn_sasl_allowed_mechs(pn_sasl(transport), "ANONYMOUS");
+    engine_authenticate(conn, options);
     pn_transport_set_max_frame(transport, CONN_MAX_FRAME);
     pn_transport_set_channel_max(transport, CONN_SESSIONS_MAX - 1);
     pn_transport_set_idle_timeout(transport, options->idle_timeout_ms ? options->idle_timeout_ms : IDLE_TIMEOUT_MS);
@@ -209,6 +227,19 @@ static int engine_open(struct conn *conn, const struct conn_options *options)
     engine_describe(conn->driver.connection, options);
     pn_connection_open(conn->driver.connection);
     return 0;
+}
+
+/* Proton knows nothing of the TLS around it: whether a password may go over this connection is decided by who configures it. */
+static void engine_authenticate(struct conn *conn, const struct conn_options *options)
+{
+    pn_sasl_t *sasl = pn_sasl(conn->driver.transport);
+    pn_sasl_allowed_mechs(sasl, options->sasl_user ? "PLAIN" : "ANONYMOUS");
+    if (!options->sasl_user)
+        return;
+    pn_sasl_set_allow_insecure_mechs(sasl, true);
+    pn_connection_set_user(conn->driver.connection, options->sasl_user);
+    pn_connection_set_password(conn->driver.connection, options->sasl_password ? options->sasl_password : "");
+    snprintf(conn->sasl_user, sizeof conn->sasl_user, "%s", options->sasl_user);
 }
 
 static void log_nothing(intptr_t context, pn_log_subsystem_t subsystem, pn_log_level_t level, const char *text)

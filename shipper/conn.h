@@ -23,9 +23,14 @@ struct conn_options {
     const char *product;      /* `open` properties: product and version; platform and user-agent are made of uname */
     const char *version;
     const char *trace_name; /* key=value pairs, at the front of each line of the trace if the log wants one; NULL: no trace */
+    const char *sasl_user;  /* NULL: SASL ANONYMOUS, else PLAIN; proton holds a copy of the password until it was sent */
+    const char *sasl_password;
+    bool is_broker; /* any: it is open when its session is, as RabbitMQ judges a user only then; links ask for targets that outlive them,
+                       so that a broker that makes a queue for a link makes it durable */
 };
 
-/* SASL ANONYMOUS, open and begin are sent by themselves. Strings are copied. 0 or -ENOMEM. */
+/* SASL, open and begin are sent by themselves. A peer that refuses the user: CONN_CLOSED with amqp:unauthorized-access and a description
+ * that begins with "SASL". Strings are copied. 0 or -ENOMEM. */
 int conn_open(const struct conn_options *options, struct conn **out);
 /* What the peer said of itself in its open. */
 struct conn_peer {
@@ -74,7 +79,15 @@ enum conn_format { CONN_FORMAT_SINGLE, CONN_FORMAT_BATCH }; /* message-format 0 
 /* Begins one delivery. One under way (CONN_SENT not fetched) per link: -EBUSY; -EAGAIN without credit; -ENOTCONN. `data` stays the caller's
  * and must live and not change until CONN_SENT or the link's end. `tag` comes back in CONN_SENT and CONN_SETTLED. */
 int conn_send(struct conn *conn, int link, uint64_t tag, enum conn_format format, const uint8_t *data, size_t len);
-/* Gives up a delivery of which not all is handed over (AMQP aborted): its buffer is free afterwards, no settlement comes. */
+/* Begins a run: `count` (> 0) deliveries of format 0 that lie behind each other in `data`, `lens[i]` bytes each, begun one after the other
+ * as credit allows; the first one that is not accepted ends it, those that are not begun by then are not sent. One run of a link at a time:
+ * -EBUSY until its CONN_SETTLED was fetched; -ENOTCONN, -ENOMEM. No credit is needed to begin. `data` and `lens` stay the caller's and must
+ * live and not change until CONN_SENT or the link's end. CONN_PROGRESS tells from time to time how many are accepted; one CONN_SENT comes
+ * when no more of it is going to be handed over, one CONN_SETTLED behind it when all that were begun are judged. */
+int conn_send_run(struct conn *conn, int link, uint64_t tag, const uint8_t *data, const uint32_t *lens, uint32_t count);
+/* Whether delivery `index` of the link's last run was accepted; until another one is begun or the link's end was fetched. */
+bool conn_run_was_accepted(const struct conn *conn, int link, uint32_t index);
+/* Gives up a delivery of which not all is handed over (AMQP aborted): its buffer is free afterwards, no settlement comes. Not for runs. */
 void conn_send_abort(struct conn *conn, int link);
 
 /* Sends close; CONN_CLOSED comes when the peer has answered (or the transport ended). */
@@ -82,13 +95,14 @@ void conn_close(struct conn *conn);
 
 /* ---- what happened ---- */
 enum conn_event_kind {
-    CONN_OPENED, /* the peer's open has come */
+    CONN_OPENED, /* the peer's open has come; of a broker, its begin */
     CONN_TOKEN,  /* status 200..299: accepted; else refused: condition, description. Status 0: no answer came (time-out, link refused) */
     CONN_HUB,    /* status as above; partition_count; ids are "0".."n-1" (`ids_plain`) or not */
     CONN_LINK_READY,  /* attached with a target */
     CONN_LINK_CREDIT, /* credit came where there was none */
     CONN_SENT,        /* the last piece of `tag` is with proton: the buffer is the caller's again */
-    CONN_SETTLED,     /* `outcome` of `tag` */
+    CONN_PROGRESS,    /* of the run `tag` the first accepted_count are accepted, more than were told before */
+    CONN_SETTLED,     /* `outcome` of `tag`; of a run: of its first delivery that is not accepted, or CONN_ACCEPTED */
     CONN_LINK_ENDED,  /* refused, detached or closed; all its unsettled sends have an unknown outcome */
     CONN_CLOSED, /* the connection is over: condition, description (empty: closed by us or transport end). No CONN_LINK_ENDED needs to have
                     come before */
@@ -106,6 +120,8 @@ struct conn_event {
     bool delivery_failed;    /* CONN_MODIFIED */
     bool undeliverable_here; /* CONN_MODIFIED */
     uint32_t partition_count;
+    uint32_t accepted_count; /* of a run: of its first deliveries, without a gap */
+    uint32_t begun_count;    /* of a run that is settled: those behind were not sent */
     uint64_t tag;
     uint64_t message_bytes_max;
     char condition[64];    /* AMQP symbol, empty if none */

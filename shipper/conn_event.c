@@ -23,6 +23,8 @@ static bool fill_answer(const struct request *request, struct conn_event *event)
 static bool fill_link(struct event_node *node, struct link *link, struct conn_event *event);
 static bool fill_link_ended(struct link *link, struct conn_event *event);
 static bool fill_settled(struct conn *conn, struct delivery *delivery, struct conn_event *event);
+static bool fill_progress(struct run *run, struct conn_event *event);
+static bool fill_run(struct run *run, struct conn_event *event);
 static void fill_text(struct conn_event *event, const struct request_text *text);
 
 bool conn_next_event(struct conn *conn, struct conn_event *event)
@@ -68,7 +70,8 @@ static void engine_event(struct conn *conn, pn_event_t *event)
     switch ((int)type) {
     case PN_CONNECTION_REMOTE_OPEN:
         conn->is_open = true;
-        event_queue(conn, &conn->opened, CONN_OPENED);
+        if (!conn->is_broker)
+            event_queue(conn, &conn->opened, CONN_OPENED);
         break;
     case PN_CONNECTION_REMOTE_CLOSE:
         conn_end(conn, OUTCOME_CLOSE, pn_connection_remote_condition(conn->driver.connection));
@@ -109,6 +112,8 @@ static void session_event(struct conn *conn, pn_event_t *event)
     } else if (pn_event_type(event) == PN_SESSION_REMOTE_CLOSE) {
         conn_end(conn, OUTCOME_END, pn_session_remote_condition(session));
         pn_connection_close(conn->driver.connection);
+    } else if (conn->is_broker && session == conn->session[0].pn) {
+        event_queue(conn, &conn->opened, CONN_OPENED);
     }
 }
 
@@ -201,7 +206,11 @@ static bool event_fill(struct conn *conn, struct event_node *node, struct conn_e
         return fill_link(node, CONTAINER(node, struct link, credit), event);
     case CONN_SENT:
         return fill_link(node, CONTAINER(node, struct link, sent), event);
+    case CONN_PROGRESS:
+        return fill_progress(CONTAINER(node, struct run, progress), event);
     case CONN_SETTLED:
+        if (node->is_of_run)
+            return fill_run(CONTAINER(node, struct run, settled), event);
         return fill_settled(conn, CONTAINER(node, struct delivery, settled), event);
     case CONN_LINK_ENDED:
         return fill_link_ended(CONTAINER(node, struct link, ended), event);
@@ -256,6 +265,34 @@ static bool fill_settled(struct conn *conn, struct delivery *delivery, struct co
     fill_text(event, delivery->text);
     delivery_free(conn, delivery);
     return is_wanted;
+}
+
+static bool fill_progress(struct run *run, struct conn_event *event)
+{
+    if (!run->is_active || run->told_count == run->accepted_count)
+        return false;
+    run->told_count = run->accepted_count;
+    event->link = run->link->number;
+    event->tag = run->tag;
+    event->accepted_count = run->accepted_count;
+    return true;
+}
+
+static bool fill_run(struct run *run, struct conn_event *event)
+{
+    if (!run->is_active)
+        return false;
+    run->is_active = false;
+    event->link = run->link->number;
+    event->tag = run->tag;
+    event->outcome = run->outcome;
+    event->place = OUTCOME_DISPOSITION;
+    event->delivery_failed = run->is_failed;
+    event->undeliverable_here = run->is_undeliverable_here;
+    event->accepted_count = run->accepted_count;
+    event->begun_count = run->begun_count;
+    fill_text(event, &run->text);
+    return true;
 }
 
 static void fill_text(struct conn_event *event, const struct request_text *text)

@@ -1,9 +1,9 @@
-/* What the files of the connection share: conn.c (engine, bytes, timers), conn_link.c (links and sends), conn_event.c (what happened).
- * Private to them.
+/* What the files of the connection share: conn.c (engine, bytes, timers), conn_link.c (links and sends), conn_run.c (runs of sends),
+ * conn_event.c (what happened). Private to them.
  *
- * The queue of events holds nodes that live in what they tell of: four in each link, four in the connection, one in each unsettled
- * delivery. Each is queued at most once at a time, so the queue is bounded by links and unsettled deliveries; both are the caller's doing,
- * never the peer's. */
+ * The queue of events holds nodes that live in what they tell of: four in each link, four in the connection, two in each run, one in each
+ * unsettled delivery. Each is queued at most once at a time, so the queue is bounded by links and unsettled deliveries; both are the
+ * caller's doing, never the peer's. */
 #ifndef EHRING_CONN_INTERNAL_H
 #define EHRING_CONN_INTERNAL_H
 
@@ -26,6 +26,7 @@ struct event_node {
     struct event_node *next;
     enum conn_event_kind kind;
     bool is_queued;
+    bool is_of_run;
 };
 
 struct link;
@@ -38,6 +39,27 @@ struct delivery { /* an unsettled delivery of ours; the context of its pn_delive
     enum conn_outcome outcome;
     bool is_failed, is_undeliverable_here;
     struct request_text *text; /* NULL: no error came */
+    bool is_of_run;
+    uint32_t run_index;
+};
+
+/* A link's run. Which of it are accepted is kept by index: dispositions come in any order. */
+struct run {
+    bool is_active; /* until CONN_SETTLED was fetched */
+    bool is_handed; /* no more of it is going to be begun */
+    uint64_t tag;
+    const uint8_t *data; /* of the delivery to begin next */
+    const uint32_t *lens;
+    uint32_t count, begun_count, judged_count;
+    uint32_t accepted_count, told_count; /* the first ones, without a gap; as CONN_PROGRESS has it */
+    uint32_t refused_index;              /* UINT32_MAX: none was refused */
+    enum conn_outcome outcome;
+    bool is_failed, is_undeliverable_here;
+    struct request_text text;
+    struct event_node progress, settled;
+    struct link *link;
+    uint32_t cap;
+    bool accepted[]; /* cap */
 };
 
 enum link_state { LINK_OPENING, LINK_READY, LINK_ENDED };
@@ -61,6 +83,7 @@ struct link {
     size_t handed_len;
     size_t turn_len; /* of it, since the link's turn began */
     uint64_t sent_tag;
+    struct run *run; /* NULL: it never had one */
 };
 
 struct conn {
@@ -89,9 +112,11 @@ struct conn {
     uint32_t next_tag;
     struct delivery *free_delivery;
     struct delivery_chunk *chunk;
+    bool is_broker;
     char container_id[128];
     struct trace *trace; /* NULL: its frames are not traced */
     char trace_name[160];
+    char sasl_user[256]; /* empty: ANONYMOUS */
 };
 
 /* ---- conn.c ---- */
@@ -110,7 +135,19 @@ void link_changed(struct link *link);          /* attach or flow */
 void link_peer_ended(struct link *link);       /* refused, detached or closed by the peer, or our close answered */
 void link_delivery_changed(pn_delivery_t *pn); /* a disposition */
 void link_forget(struct link *link);           /* CONN_LINK_ENDED was fetched: the number is free */
+struct link *link_get(const struct conn *conn, int number);
+/* Begins a delivery, which is the link's `sending` from now on. 0 or -ENOMEM. */
+int link_begin(struct link *link, uint64_t tag, enum conn_format format, const uint8_t *data, size_t len);
 void delivery_free(struct conn *conn, struct delivery *delivery);
 void links_free(struct conn *conn);
+
+/* ---- conn_run.c ---- */
+bool run_is_active(const struct link *link);
+int run_begin(struct link *link, uint64_t tag, const uint8_t *data, const uint32_t *lens, uint32_t count); /* 0 or -ENOMEM */
+/* Nothing of the link's is being handed over and credit may have come: begins the run's next delivery, if there is one. */
+void run_go_on(struct link *link);
+/* A delivery of the run has its outcome, which is the caller's still. */
+void run_judge(struct run *run, const struct delivery *delivery);
+void run_drop(struct link *link); /* what is not judged by now will not be: nothing more is told of it */
 
 #endif

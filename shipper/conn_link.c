@@ -19,7 +19,6 @@ struct delivery_chunk {
 static int session_with_room(struct conn *conn);
 static int session_add(struct conn *conn);
 static int link_number(struct conn *conn);
-static struct link *link_get(const struct conn *conn, int number);
 static int link_attach(struct link *link, const char *address);
 static bool link_has_target(const struct link *link);
 static bool link_may_feed(const struct link *link);
@@ -72,6 +71,7 @@ void conn_link_close(struct conn *conn, int number)
         return;
     if (link->sending)
         sending_abort(link);
+    run_drop(link);
     deliveries_drop(link);
     pn_link_close(link->pn);
     engine_drain(conn);
@@ -105,10 +105,32 @@ int conn_send(struct conn *conn, int number, uint64_t tag, enum conn_format form
     struct link *link = link_get(conn, number);
     if (!link || link->state != LINK_READY || link->is_closing || conn->is_over)
         return -ENOTCONN;
-    if (link->sending || link->sent.is_queued)
+    if (link->sending || link->sent.is_queued || run_is_active(link))
         return -EBUSY;
     if (conn_link_credit(conn, number) == 0)
         return -EAGAIN;
+    int rc = link_begin(link, tag, format, data, len);
+    if (rc == 0)
+        sending_push(conn, link);
+    return rc;
+}
+
+int conn_send_run(struct conn *conn, int number, uint64_t tag, const uint8_t *data, const uint32_t *lens, uint32_t count)
+{
+    struct link *link = link_get(conn, number);
+    if (!link || link->state != LINK_READY || link->is_closing || conn->is_over)
+        return -ENOTCONN;
+    if (link->sending || link->sent.is_queued || run_is_active(link))
+        return -EBUSY;
+    int rc = run_begin(link, tag, data, lens, count);
+    if (rc == 0 && link->sending)
+        sending_push(conn, link);
+    return rc;
+}
+
+int link_begin(struct link *link, uint64_t tag, enum conn_format format, const uint8_t *data, size_t len)
+{
+    struct conn *conn = link->conn;
     struct delivery *delivery = delivery_take(conn);
     if (!delivery)
         return -ENOMEM;
@@ -123,8 +145,7 @@ int conn_send(struct conn *conn, int number, uint64_t tag, enum conn_format form
     link->data = data;
     link->data_len = len;
     link->handed_len = 0;
-    sending_push(conn, link);
-    if (conn_link_credit(conn, number) == 0)
+    if (conn_link_credit(conn, link->number) == 0)
         link->is_credit_told = false;
     return 0;
 }
@@ -132,7 +153,7 @@ int conn_send(struct conn *conn, int number, uint64_t tag, enum conn_format form
 void conn_send_abort(struct conn *conn, int number)
 {
     struct link *link = link_get(conn, number);
-    if (!link || !link->sending)
+    if (!link || !link->sending || run_is_active(link))
         return;
     sending_abort(link);
     link_changed(link);
@@ -171,6 +192,11 @@ void link_changed(struct link *link)
     }
     if (link->state != LINK_READY || link->is_closing)
         return;
+    if (run_is_active(link) && !link->sending) { /* it stood still for want of credit */
+        run_go_on(link);
+        if (link->sending)
+            sending_push(link->conn, link);
+    }
     if (pn_link_get_drain(link->pn) && !link->sending)
         pn_link_drained(link->pn);
     if (!link->is_credit_told && conn_link_credit(link->conn, link->number) > 0) {
@@ -189,6 +215,7 @@ void link_peer_ended(struct link *link)
     }
     if (link->sending)
         link_stop_sending(link);
+    run_drop(link);
     deliveries_drop(link);
     link->is_refused = !link_has_target(link);
     pn_link_set_context(link->pn, NULL);
@@ -214,20 +241,28 @@ void link_delivery_changed(pn_delivery_t *pn)
     if (link->sending == delivery) {
         /* judged before all of it was there: the rest need not go, and it cannot have been accepted */
         link_stop_sending(link);
-        link->sent_tag = delivery->tag;
-        event_queue(link->conn, &link->sent, CONN_SENT);
+        if (!delivery->is_of_run) {
+            link->sent_tag = delivery->tag;
+            event_queue(link->conn, &link->sent, CONN_SENT);
+        }
         if (delivery->outcome == CONN_ACCEPTED)
             delivery->outcome = CONN_RELEASED;
         pn_delivery_abort(pn);
     } else {
         pn_delivery_settle(pn);
     }
-    event_queue(link->conn, &delivery->settled, CONN_SETTLED);
+    if (!delivery->is_of_run) {
+        event_queue(link->conn, &delivery->settled, CONN_SETTLED);
+        return;
+    }
+    run_judge(link->run, delivery);
+    delivery_free(link->conn, delivery);
 }
 
 void link_forget(struct link *link)
 {
     link->conn->link[link->number] = NULL;
+    free(link->run);
     free(link->end_text);
     free(link);
 }
@@ -299,7 +334,7 @@ static int link_number(struct conn *conn)
     return number;
 }
 
-static struct link *link_get(const struct conn *conn, int number)
+struct link *link_get(const struct conn *conn, int number)
 {
     return number >= 0 && (uint32_t)number < conn->link_cap ? conn->link[number] : NULL;
 }
@@ -318,6 +353,8 @@ static int link_attach(struct link *link, const char *address)
     pn_terminus_set_type(pn_link_source(link->pn), PN_SOURCE);
     pn_terminus_set_address(pn_link_source(link->pn), name);
     pn_terminus_set_type(pn_link_target(link->pn), PN_TARGET);
+    if (conn->is_broker)
+        pn_terminus_set_durability(pn_link_target(link->pn), PN_CONFIGURATION);
     if (pn_terminus_set_address(pn_link_target(link->pn), address) != 0) {
         pn_link_free(link->pn);
         return -ENOMEM;
@@ -354,7 +391,10 @@ static size_t link_feed_piece(struct link *link)
     link->sending = NULL;
     link->data = NULL;
     pn_link_advance(link->pn);
-    event_queue(link->conn, &link->sent, CONN_SENT);
+    if (run_is_active(link))
+        run_go_on(link);
+    else
+        event_queue(link->conn, &link->sent, CONN_SENT);
     return piece_len;
 }
 

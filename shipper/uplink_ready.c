@@ -54,6 +54,7 @@ static bool event_take(struct uplink *up, const struct conn_event *event, int64_
     case CONN_LINK_READY:
     case CONN_LINK_CREDIT:
     case CONN_SENT:
+    case CONN_PROGRESS:
     case CONN_LINK_ENDED:
         if (event->link != up->greeting_link)
             return false;

@@ -148,6 +148,8 @@ static void event_take(struct worker *worker, struct worker_stream *ws, struct u
     case CONN_SENT:
         batch_sent(worker, ws, event->tag);
         return;
+    case CONN_PROGRESS:
+        return;
     case CONN_SETTLED:
         batch_settled(worker, ws, event, now_ns);
         return;

@@ -70,6 +70,7 @@ static void player_turn(struct player *player)
             player->link[1] = conn_link_open(player->conn, "hub1/Partitions/1");
             break;
         case CONN_LINK_READY:
+        case CONN_PROGRESS:
             break;
         case CONN_LINK_CREDIT:
             player_send(player, which);
