@@ -5,9 +5,11 @@
 
 static const char *settled_condition(const struct conn_event *event);
 
-struct outcome conn_event_outcome(const struct conn_event *event)
+struct outcome conn_event_outcome(enum door_type type, const struct conn_event *event)
 {
     const char *condition = event->kind == CONN_SETTLED ? settled_condition(event) : event->condition;
+    if (type == DOOR_AMQP)
+        return outcome_of_broker(event->place, condition, event->description);
     return outcome_of(event->place, event->status, condition, event->description);
 }
 

@@ -32,6 +32,7 @@ struct door {
     char tls_certificate[1024], tls_key[1024]; /* of ours, PEM; both empty: none */
     char tls_key_password[257];
     struct credential_options credential;    /* CREDENTIAL_SAS: connstr's key or signature */
+    char open_hostname[256];                 /* with DOOR_AMQP, of the open frame; empty: connstr.host */
     char sasl_user[257], sasl_password[257]; /* with DOOR_AMQP; both empty: ANONYMOUS */
     enum door_key_place key_place;
     char key_name[129]; /* of the application property or message annotation */

@@ -55,6 +55,7 @@ struct inflight_batch *inflight_begin(struct inflight *inflight)
     batch->tag = ++inflight->last_tag * INFLIGHT_BATCHES_MAX + inflight->next_free;
     batch->buffer = -1;
     batch->handed_ns = 0;
+    batch->is_run = false;
     inflight->count++;
     return batch;
 }

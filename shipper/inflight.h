@@ -14,6 +14,7 @@ struct inflight_batch {
     struct batch batch;
     uint64_t tag;      /* 0: this slot is free */
     uint32_t stream;   /* index of the worker's stream */
+    bool is_run;       /* of a broker's stream: a delivery for each event, see the domain's run_list */
     int buffer;        /* index, or -1 once proton has all of it */
     int64_t handed_ns; /* when that was; 0: not yet */
 };

@@ -299,10 +299,15 @@ static void connected(struct uplink *up, int64_t now_ns)
     snprintf(trace_name, sizeof trace_name, "stream=%s worker=%u conn=%x", up->setup->config.name, up->worker, (unsigned)up->handle);
     snprintf(up->container_id, sizeof up->container_id, "ehring-%ld-%s-%u-%x", (long)getpid(), up->setup->config.name, up->worker,
              (unsigned)up->handle);
+    const struct door *door = &up->setup->config.door;
+    bool is_broker = door->type == DOOR_AMQP;
     int rc = conn_open(&(struct conn_options){.container_id = up->container_id,
-                                              .hostname = cs->host,
+                                              .hostname = door->open_hostname[0] ? door->open_hostname : cs->host,
                                               .product = "ehring",
                                               .version = EHRING_BUILD_VERSION,
+                                              .sasl_user = is_broker && door->sasl_user[0] ? door->sasl_user : NULL,
+                                              .sasl_password = door->sasl_password,
+                                              .is_broker = is_broker,
                                               .trace_name = trace_name},
                        &up->conn);
     snprintf(why, sizeof why, "%s", strerror(-rc));

@@ -11,8 +11,11 @@
 
 #define GREETING_TAG UINT64_MAX
 #define GREETING_TRIES 2u
+#define UPLINK_BROKER_DOMAINS 16u /* classes of keys that keep their order, where there are no partitions */
 
 static bool event_take(struct uplink *up, const struct conn_event *event, int64_t now_ns);
+static void opened(struct uplink *up, int64_t now_ns);
+static void greet_or_ready(struct uplink *up, int64_t now_ns);
 static void hub_answered(struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void greet(struct uplink *up, int64_t now_ns);
 static void greeting_event(struct uplink *up, const struct conn_event *event, int64_t now_ns);
@@ -39,8 +42,7 @@ static bool event_take(struct uplink *up, const struct conn_event *event, int64_
 {
     switch (event->kind) {
     case CONN_OPENED:
-        if (up->state == UPLINK_OPENING)
-            uplink_put_token(up, now_ns);
+        opened(up, now_ns);
         return true;
     case CONN_TOKEN:
         uplink_token_answered(up, event, now_ns);
@@ -67,6 +69,27 @@ static bool event_take(struct uplink *up, const struct conn_event *event, int64_
         return true;
     }
     return true;
+}
+
+/* A broker has said by SASL whether it takes us, and has no partitions to ask for. */
+static void opened(struct uplink *up, int64_t now_ns)
+{
+    if (up->state != UPLINK_OPENING)
+        return;
+    if (up->setup->config.door.type != DOOR_AMQP) {
+        uplink_put_token(up, now_ns);
+        return;
+    }
+    stream_tell_partition_count(up->stream, up->setup, UPLINK_BROKER_DOMAINS);
+    greet_or_ready(up, now_ns);
+}
+
+static void greet_or_ready(struct uplink *up, int64_t now_ns)
+{
+    if (up->setup->config.ready_message[0])
+        greet(up, now_ns);
+    else
+        ready(up, now_ns);
 }
 
 /* One event of its own on a link of its own, in no ring and in no ledger. */
@@ -114,7 +137,7 @@ static void greeting_settled(struct uplink *up, const struct conn_event *event, 
         ready(up, now_ns);
         return;
     }
-    struct outcome outcome = conn_event_outcome(event);
+    struct outcome outcome = conn_event_outcome(up->setup->config.door.type, event);
     if (outcome.action != OUTCOME_THROTTLE && up->greeting_try_count < GREETING_TRIES &&
         conn_link_credit(up->conn, up->greeting_link) > 0) {
         greeting_send(up, now_ns);
@@ -139,7 +162,7 @@ static void ready(struct uplink *up, int64_t now_ns)
 static void closed(struct uplink *up, const struct conn_event *event, int64_t now_ns)
 {
     char reason[640];
-    struct outcome outcome = conn_event_outcome(event);
+    struct outcome outcome = conn_event_outcome(up->setup->config.door.type, event);
     uplink_describe(event, reason, sizeof reason);
     if (event->condition[0])
         uplink_restart(up, &outcome, "connection closed", reason, now_ns);
@@ -180,10 +203,7 @@ static void hub_answered(struct uplink *up, const struct conn_event *event, int6
         stream_tell_partition_count(up->stream, up->setup, event->partition_count);
         if (up->state != UPLINK_HUB)
             return;
-        if (up->setup->config.ready_message[0])
-            greet(up, now_ns);
-        else
-            ready(up, now_ns);
+        greet_or_ready(up, now_ns);
         return;
     }
     if (up->state != UPLINK_HUB) { /* a refresh that failed: the old answer stands */
@@ -191,8 +211,8 @@ static void hub_answered(struct uplink *up, const struct conn_event *event, int6
                  event->status);
         return;
     }
-    struct outcome outcome = conn_event_outcome(event);
-    uplink_name_role(up->setup, &outcome);
+    struct outcome outcome = conn_event_outcome(up->setup->config.door.type, event);
+    uplink_describe(event, reason, sizeof reason);
     int at =
         snprintf(reason, sizeof reason, "status %d partitions %u limit %u ", event->status, event->partition_count, RING_PARTITIONS_MAX);
     uplink_describe(event, reason + at, sizeof reason - (size_t)at);

@@ -153,7 +153,7 @@ void uplink_token_answered(struct uplink *up, const struct conn_event *event, in
         return;
     }
     order_none_add64(&up->counters->token_refused_count, 1);
-    struct outcome outcome = conn_event_outcome(event);
+    struct outcome outcome = conn_event_outcome(up->setup->config.door.type, event);
     uplink_name_role(up->setup, &outcome);
     int at = snprintf(reason, sizeof reason, "status %d ", event->status);
     uplink_describe(event, reason + at, sizeof reason - (size_t)at);

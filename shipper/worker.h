@@ -15,6 +15,7 @@
 #include "shipper/pool.h"
 #include "shipper/quota.h"
 #include "shipper/resolve.h"
+#include "shipper/run.h"
 #include "shipper/stream.h"
 
 enum worker_message_kind {
@@ -59,7 +60,7 @@ struct worker_verdict {
 };
 
 enum worker_link_state { WORKER_LINK_NONE, WORKER_LINK_OPENING, WORKER_LINK_READY };
-struct worker_link { /* a domain's: to its partition, or, of a class, to the hub */
+struct worker_link { /* a domain's: to its partition, or, of a class, to the hub; of a broker's stream, to the one address */
     enum worker_link_state state;
     struct uplink *uplink; /* the connection it is on */
     int id;
@@ -72,6 +73,7 @@ struct worker_link { /* a domain's: to its partition, or, of a class, to the hub
     int64_t ready_ns;        /* when it was attached */
     int64_t age_check_ns;    /* max_age_seconds: when to look again */
     uint64_t message_bytes_max;
+    struct run_list run;            /* of a broker's stream: what is in flight */
     struct worker_verdict *verdict; /* NULL: nothing was refused since the last accept */
     struct pace pace;
 };
@@ -97,6 +99,7 @@ struct worker_stream {
     uint64_t inflight_bytes;
     uint32_t buffer_count;    /* held by batches that are half-sent */
     int64_t answers_check_ns; /* when to look next for what is not answered */
+    int64_t owes_told_ns;     /* when it was last said that a broker owes answers; 0: never */
     int64_t gauges_at_ns;
     uint32_t index;
     int bell_handle;          /* of net; -1: not watched */

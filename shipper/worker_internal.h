@@ -50,6 +50,18 @@ void worker_throttled(struct worker_stream *ws, uint32_t domain, int64_t hold_ns
 void worker_verdict_note(struct worker_link *link, const char *condition, const char *description);
 void worker_verdict_end(struct worker_link *link);
 
+/* ---- worker_run.c ---- */
+/* Encodes the domain's next run into `to`: as batch_encode. */
+int worker_run_encode(struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits, uint8_t *to, struct batch *batch);
+/* Notes how much of a run is accepted so far. */
+void worker_run_progress(struct worker *worker, struct worker_stream *ws, const struct conn_event *event);
+/* A run was judged and not all of it accepted: notes what is, the first that is not, and which behind it will be repeated. */
+void worker_run_judged(struct worker_stream *ws, struct inflight_batch *batch, const struct conn_event *event, bool maybe_delivered);
+/* What is known to be accepted is settled, the rest is walked again. */
+void worker_run_failed(struct worker_stream *ws, struct inflight_batch *batch, enum feed_failure failure);
+/* The one event of a run that was refused, into cover[1]. */
+void worker_run_refused(const struct worker_stream *ws, const struct inflight_batch *batch, struct feed_cover *cover);
+
 /* ---- worker_letter.c ---- */
 /* Whether the domain's first event is to become a dead letter, and why. */
 bool worker_letter_is_due(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns, enum deadletter_reason *reason);

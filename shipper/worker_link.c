@@ -48,7 +48,7 @@ static void link_open(struct worker *worker, struct worker_stream *ws, uint32_t 
 {
     const struct config_stream *config = &ws->setup->config;
     struct worker_link *link = &ws->link[domain];
-    uint32_t partition = ring_domain_partition(domain);
+    uint32_t partition = config->door.type == DOOR_AMQP ? RING_PARTITION_NONE : ring_domain_partition(domain);
     char address[320];
     struct uplink *up = pool_place(&ws->pool);
     if (!up) {
@@ -144,7 +144,8 @@ void worker_link_attached(struct worker_stream *ws, const struct uplink *up, con
     if (domain < 0)
         return;
     struct worker_link *link = &ws->link[domain];
-    uint64_t bytes = event->message_bytes_max ? event->message_bytes_max : LINK_BYTES_UNTOLD;
+    uint64_t untold = ws->setup->config.door.type == DOOR_AMQP ? LINK_BYTES_MAX : LINK_BYTES_UNTOLD;
+    uint64_t bytes = event->message_bytes_max ? event->message_bytes_max : untold;
     link->state = WORKER_LINK_READY;
     link->ready_ns = now_ns;
     ws->pool.health.token_renewed = false; /* the new token is good for sending */
@@ -162,7 +163,7 @@ void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct u
     if (domain < 0)
         return;
     struct worker_link *link = &ws->link[domain];
-    struct outcome outcome = conn_event_outcome(event);
+    struct outcome outcome = conn_event_outcome(up->setup->config.door.type, event);
     uplink_name_role(ws->setup, &outcome);
     if (ws->pool.health.token_renewed)
         outcome = outcome_after_new_token(outcome);
@@ -170,7 +171,7 @@ void worker_link_ended(struct worker *worker, struct worker_stream *ws, struct u
     int64_t wait_ns = backoff_outcome_ns(&outcome, link->failure_count, config->retry_backoff_ms, config->retry_backoff_max_seconds);
     link->failure_count += !(outcome.action == OUTCOME_THROTTLE);
     link->hold_until_ns = now_ns + wait_ns;
-    link->no_partition = event->place == OUTCOME_ATTACH && outcome.action == OUTCOME_HOLD;
+    link->no_partition = event->place == OUTCOME_ATTACH && outcome.action == OUTCOME_HOLD && config->door.type != DOOR_AMQP;
     ended_log(worker, ws, (uint32_t)domain, event, &outcome, wait_ns);
     worker_batches_lost(worker, ws, (uint32_t)domain, now_ns);
     link_let_go(link);

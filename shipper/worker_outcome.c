@@ -11,7 +11,8 @@
 #include "shipper/worker_internal.h"
 
 static const char *outcome_note(struct worker_stream *ws, const struct conn_event *event);
-static bool batch_split(struct worker_stream *ws, const struct batch *batch, const struct outcome *outcome);
+static bool batch_split(struct worker_stream *ws, const struct inflight_batch *ib, const struct outcome *outcome);
+static const char *judged_text(const struct inflight_batch *ib, bool split);
 static int64_t hold_ns_of(const struct worker_stream *ws, uint32_t domain, const struct outcome *outcome, bool split);
 static void connection_follow(struct worker_stream *ws, uint32_t domain, const struct outcome *outcome, const char *condition,
                               int64_t now_ns);
@@ -29,7 +30,7 @@ void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, stru
         ring_hist_add(&words->commit_to_accept[worker->index], age_ns);
         feed_note_accepted(&ws->feed, batch->sample[i].slot, age_ns);
     }
-    order_none_add64(&ws->counters->accepted_deliveries, 1);
+    order_none_add64(&ws->counters->accepted_deliveries, ib->is_run ? batch->event_count : 1);
     link->failure_count = 0;
     link->uplink->used_ns = now_ns;
     uplink_accepted(link->uplink);
@@ -44,7 +45,7 @@ void worker_batch_accepted(struct worker *worker, struct worker_stream *ws, stru
 void worker_batch_judged(struct worker *worker, struct worker_stream *ws, struct inflight_batch *ib, const struct conn_event *event,
                          int64_t now_ns)
 {
-    if (event->outcome == CONN_ACCEPTED) {
+    if (event->outcome == CONN_ACCEPTED && (!ib->is_run || event->accepted_count == ib->batch.event_count)) {
         worker_batch_accepted(worker, ws, ib, now_ns);
         return;
     }
@@ -52,31 +53,41 @@ void worker_batch_judged(struct worker *worker, struct worker_stream *ws, struct
     uint32_t domain = ib->batch.domain;
     char quoted[600], remedy[300] = "-";
     const char *name = outcome_note(ws, event);
-    struct outcome outcome = conn_event_outcome(event);
+    struct outcome outcome = conn_event_outcome(ws->link[domain].uplink->setup->config.door.type, event);
     if (ws->pool.health.token_renewed)
         outcome = outcome_after_new_token(outcome);
+    if (ib->is_run)
+        worker_run_judged(ws, ib, event, outcome.maybe_delivered);
     if (outcome.refused)
         worker_verdict_note(&ws->link[domain], event->condition[0] ? event->condition : name, event->description);
-    bool split = batch_split(ws, &ib->batch, &outcome);
+    bool split = batch_split(ws, ib, &outcome);
     int64_t hold_ns = hold_ns_of(ws, domain, &outcome, split);
     if (outcome.remedy)
         log_quote(remedy, sizeof remedy, outcome.remedy);
-    log_line(outcome.normal ? LOG_INFO : LOG_WARN, "batch",
-             split ? "batch was refused, it is sent in parts" : "batch was not accepted, it is sent again",
-             "stream=%s domain=%u outcome=%s condition=%s action=%s events=%u bytes=%u attempt=%u retry_ms=%lld reason=%s remedy=%s",
+    log_line(outcome.normal ? LOG_INFO : LOG_WARN, "batch", judged_text(ib, split),
+             "stream=%s domain=%u outcome=%s condition=%s action=%s events=%u accepted=%u bytes=%u attempt=%u retry_ms=%lld reason=%s "
+             "remedy=%s",
              config->name, domain, name, event->condition[0] ? event->condition : "-", outcome_action_name(outcome.action),
-             ib->batch.event_count, ib->batch.encoded_len, ws->feed.domain[domain].failure_count + 1,
+             ib->batch.event_count, event->accepted_count, ib->batch.encoded_len, ws->feed.domain[domain].failure_count + 1,
              (long long)(hold_ns / CLOCK_NS_PER_MS), log_quote(quoted, sizeof quoted, event->description), remedy);
     if (outcome.action == OUTCOME_THROTTLE)
         worker_throttled(ws, domain, hold_ns, now_ns);
     else if (!split && !outcome.normal)
         ws->feed.domain[domain].failure_count++;
-    worker_batch_failed(worker, ws, ib, outcome.maybe_delivered ? FEED_MAYBE_DELIVERED : FEED_NOT_DELIVERED, hold_ns, now_ns);
+    bool is_unknown = outcome.maybe_delivered && !ib->is_run; /* of a run it is known which */
+    worker_batch_failed(worker, ws, ib, is_unknown ? FEED_MAYBE_DELIVERED : FEED_NOT_DELIVERED, hold_ns, now_ns);
     if (outcome.counts_as_failure && !split)
         uplink_health_failed(&ws->pool.health, ws->counters, config->name, hold_ns, now_ns);
     else
         circuit_abandoned(&ws->pool.health.circuit);
     connection_follow(ws, domain, &outcome, event->condition[0] ? event->condition : name, now_ns);
+}
+
+static const char *judged_text(const struct inflight_batch *ib, bool split)
+{
+    if (ib->is_run)
+        return split ? "an event was refused, it stands alone now" : "an event was not accepted, it is sent again with those behind it";
+    return split ? "batch was refused, it is sent in parts" : "batch was not accepted, it is sent again";
 }
 
 /* Counts it; its name. */
@@ -98,17 +109,22 @@ static const char *outcome_note(struct worker_stream *ws, const struct conn_even
 }
 
 /* Refused for its content, or refused too often: its events stand under suspicion; one that stands alone is condemned. */
-static bool batch_split(struct worker_stream *ws, const struct batch *batch, const struct outcome *outcome)
+static bool batch_split(struct worker_stream *ws, const struct inflight_batch *ib, const struct outcome *outcome)
 {
+    const struct batch *batch = &ib->batch;
+    struct feed_cover alone[1];
     struct worker_link *link = &ws->link[batch->domain];
     uint32_t retries_max = ws->setup->config.max_retries;
     bool is_content = outcome->action == OUTCOME_SPLIT;
     bool too_often = outcome->refused && retries_max && link->verdict && link->verdict->refused_count > retries_max;
     if (!(is_content || too_often) || !link->verdict)
         return false;
-    if (feed_suspect_set(&ws->feed, batch->domain, batch->cover, batch->cover_count, batch->event_count) != 0)
+    if (ib->is_run)
+        worker_run_refused(ws, ib, alone);
+    uint32_t count = ib->is_run ? 1 : batch->event_count;
+    if (feed_suspect_set(&ws->feed, batch->domain, ib->is_run ? alone : batch->cover, ib->is_run ? 1 : batch->cover_count, count) != 0)
         return false; /* no memory: the whole of it again, later */
-    if (batch->event_count == 1) {
+    if (count == 1) {
         link->verdict->condemned = true;
         link->verdict->reason = DEADLETTER_RETRIES;
         if (is_content)
@@ -185,7 +201,10 @@ void worker_batch_failed(struct worker *worker, struct worker_stream *ws, struct
     struct feed_domain *d = &ws->feed.domain[batch->domain];
     d->hold_until_ns = now_ns + hold_ns;
     worker_timer(worker, d->hold_until_ns);
-    feed_fail(&ws->feed, batch->domain, batch->cover, batch->cover_count, failure);
+    if (ib->is_run)
+        worker_run_failed(ws, ib, failure);
+    else
+        feed_fail(&ws->feed, batch->domain, batch->cover, batch->cover_count, failure);
     worker_batch_end(worker, ws, ib);
 }
 

@@ -14,6 +14,7 @@
 /* Half-sent batches of one connection: while these go out the next ones fill. A small one need not wait for them. */
 #define SENDING_MAX 2u
 #define SENDING_BYTES_SMALL CONN_PIECE_BYTES
+#define RUN_BYTES_USUAL (UINT64_C(1) << 20)        /* of all messages together; one that is larger goes alone */
 #define BATCH_BYTES_PACED_MIN (UINT64_C(16) << 10) /* a slow pace is kept by waiting, not by batches smaller than this */
 
 static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uint32_t domain, int64_t now_ns);
@@ -82,8 +83,13 @@ static struct batch_limits limits_of(const struct worker *worker, const struct w
     const struct config_stream *config = &ws->setup->config;
     uint64_t bytes_max = ws->link[domain].message_bytes_max;
     uint32_t part = feed_suspect_part(&ws->feed, domain), count_max = config->batch_count_max;
+    bool is_run = config->door.type == DOOR_AMQP;
+    if (is_run && bytes_max > RUN_BYTES_USUAL)
+        bytes_max = RUN_BYTES_USUAL;
     if (config->batch_bytes_max && config->batch_bytes_max < bytes_max)
         bytes_max = config->batch_bytes_max;
+    if (is_run && (count_max == 0 || config->window_events < count_max))
+        count_max = config->window_events;
     uint32_t paced = pace_batch_events(&ws->link[domain].pace);
     uint64_t paced_bytes = pace_batch_bytes(&ws->link[domain].pace);
     if (paced < UINT32_MAX && (count_max == 0 || paced < count_max))
@@ -139,11 +145,15 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
     ib->buffer = buffer;
     ib->stream = ws->index;
     struct batch *batch = &ib->batch;
-    int rc = batch_encode(&ws->feed, domain, limits, inflight->buffer[buffer].bytes, batch);
+    ib->is_run = ws->setup->config.door.type == DOOR_AMQP;
+    uint8_t *bytes = inflight->buffer[buffer].bytes;
+    int rc = ib->is_run ? worker_run_encode(ws, domain, limits, bytes, batch) : batch_encode(&ws->feed, domain, limits, bytes, batch);
     if (rc == 0 && batch->event_count == 0)
         feed_take(&ws->feed, domain, batch->taken_count, NULL, 0);
-    if (rc == 0 && batch->event_count > 0)
-        rc = conn_send(link->uplink->conn, link->id, ib->tag, CONN_FORMAT_BATCH, inflight->buffer[buffer].bytes, batch->encoded_len);
+    if (rc == 0 && batch->event_count > 0 && ib->is_run)
+        rc = conn_send_run(link->uplink->conn, link->id, ib->tag, bytes, link->run.lens, batch->event_count);
+    else if (rc == 0 && batch->event_count > 0)
+        rc = conn_send(link->uplink->conn, link->id, ib->tag, CONN_FORMAT_BATCH, bytes, batch->encoded_len);
     if (rc != 0 || batch->event_count == 0) {
         uint64_t payload_bytes = batch->payload_bytes;
         inflight_end(inflight, ib);

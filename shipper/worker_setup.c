@@ -38,8 +38,10 @@ void worker_stream_free(struct worker_stream *ws)
         return;
     pool_close(&ws->pool);
     feed_close(&ws->feed);
-    for (uint32_t d = 0; ws->link && d < RING_DOMAINS_MAX; d++)
+    for (uint32_t d = 0; ws->link && d < RING_DOMAINS_MAX; d++) {
+        run_free(&ws->link[d].run);
         worker_verdict_end(&ws->link[d]);
+    }
     free(ws->link);
     setup_give(ws->setup);
     free(ws);

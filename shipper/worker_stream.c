@@ -16,6 +16,7 @@ static void event_take(struct worker *worker, struct worker_stream *ws, struct u
 static void batch_sent(struct worker *worker, struct worker_stream *ws, uint64_t tag);
 static void batch_settled(struct worker *worker, struct worker_stream *ws, const struct conn_event *event, int64_t now_ns);
 static void answers_check(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
+static void broker_owes(struct worker_stream *ws, const struct inflight_batch *batch, int64_t now_ns);
 static bool is_wanted(const struct worker *worker, const struct worker_stream *ws, int64_t now_ns);
 static void gauges_store(struct worker_stream *ws, int64_t now_ns);
 static void rings_leave(struct worker *worker, struct worker_stream *ws);
@@ -101,13 +102,35 @@ static void answers_check(struct worker *worker, struct worker_stream *ws, int64
     ws->answers_check_ns = now_ns + CLOCK_NS_PER_SECOND;
     for (uint32_t i = 0; i < INFLIGHT_BATCHES_MAX; i++) {
         const struct inflight_batch *batch = &worker->inflight.slot[i];
-        if (batch->tag && batch->stream == ws->index && batch->handed_ns && now_ns - batch->handed_ns > WORKER_ANSWER_WAIT_NS &&
-            uplink_is_ready(ws->link[batch->batch.domain].uplink)) /* not lost just now for another one */
+        if (!batch->tag || batch->stream != ws->index || !batch->handed_ns || now_ns - batch->handed_ns <= WORKER_ANSWER_WAIT_NS ||
+            !uplink_is_ready(ws->link[batch->batch.domain].uplink)) /* lost just now for another one */
+            continue;
+        if (batch->is_run)
+            broker_owes(ws, batch, now_ns);
+        else
             uplink_restart(ws->link[batch->batch.domain].uplink, &outcome, what, "a batch was sent and not judged", now_ns);
     }
-    for (uint32_t d = 0; d < RING_DOMAINS_MAX; d++)
-        if (ws->link[d].state == WORKER_LINK_OPENING && now_ns > ws->link[d].attach_until_ns && uplink_is_ready(ws->link[d].uplink))
-            uplink_restart(ws->link[d].uplink, &outcome, what, "a link was opened and not answered", now_ns);
+    for (uint32_t d = 0; d < RING_DOMAINS_MAX; d++) {
+        const struct worker_link *link = &ws->link[d];
+        if (link->state != WORKER_LINK_OPENING || now_ns <= link->attach_until_ns || !uplink_is_ready(link->uplink))
+            continue;
+        bool may_be_blocked = link->uplink->setup->config.door.type == DOOR_AMQP && link->uplink->inflight_count > 0;
+        if (!may_be_blocked)
+            uplink_restart(link->uplink, &outcome, what, "a link was opened and not answered", now_ns);
+    }
+}
+
+/* A broker that is short of memory or disk stops reading from those who publish, for as long as it takes: what it has of a run it stores
+ * afterwards, so another connection would only send it twice. One that is dead is noticed by its silence. */
+static void broker_owes(struct worker_stream *ws, const struct inflight_batch *batch, int64_t now_ns)
+{
+    if (now_ns < ws->owes_told_ns + WORKER_ANSWER_WAIT_NS && ws->owes_told_ns)
+        return;
+    ws->owes_told_ns = now_ns;
+    log_line(LOG_WARN, "batch", "the broker has not judged what was sent: it may have stopped publishers for want of memory or disk",
+             "stream=%s domain=%u events=%u accepted=%u seconds=%lld", ws->setup->config.name, batch->batch.domain,
+             batch->batch.event_count, ws->link[batch->batch.domain].run.accepted_count,
+             (long long)((now_ns - batch->handed_ns) / CLOCK_NS_PER_SECOND));
 }
 
 /* Rings that the main thread took back, and rings that were left out here: their slots are free once nothing names them. */
@@ -149,6 +172,7 @@ static void event_take(struct worker *worker, struct worker_stream *ws, struct u
         batch_sent(worker, ws, event->tag);
         return;
     case CONN_PROGRESS:
+        worker_run_progress(worker, ws, event);
         return;
     case CONN_SETTLED:
         batch_settled(worker, ws, event, now_ns);

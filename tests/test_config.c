@@ -393,6 +393,7 @@ Test(config, the_list_of_keys_holds_every_key_once)
         "sasl_password",
         "key_property",
         "window_events",
+        "open_hostname",
         "transport",
         "endpoint",
         "proxy",

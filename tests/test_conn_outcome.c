@@ -39,7 +39,7 @@ Test(conn_outcome, follows_each_outcome_of_a_batch)
         cr_assert_eq(conn_send(conn, link, i, CONN_FORMAT_BATCH, (const uint8_t *)"x", 1), 0);
         peer_pump(&peer, conn, WHOLE);
         cr_assert(await(CONN_SETTLED));
-        struct outcome o = conn_event_outcome(&event);
+        struct outcome o = conn_event_outcome(DOOR_EVENT_HUBS, &event);
         cr_assert(o.action == row[i].action && o.wait_ms == row[i].wait_ms && o.refused == row[i].refused, "outcome %zu: %s", i,
                   outcome_action_name(o.action));
     }
@@ -52,21 +52,21 @@ Test(conn_outcome, follows_a_refused_link_a_detached_link_and_a_closed_connectio
     conn_link_open(conn, "secret");
     peer_pump(&peer, conn, WHOLE);
     cr_assert(await(CONN_LINK_ENDED));
-    struct outcome refused = conn_event_outcome(&event);
+    struct outcome refused = conn_event_outcome(DOOR_EVENT_HUBS, &event);
     cr_assert(refused.action == OUTCOME_RENEW_TOKEN && !refused.maybe_delivered);
 
     condition_set(pn_link_condition(peer.last_link), "amqp:link:detach-forced", "Idle timeout: 00:30:00.");
     pn_link_close(peer.last_link);
     peer_pump(&peer, conn, WHOLE);
     cr_assert(await(CONN_LINK_ENDED));
-    struct outcome idle = conn_event_outcome(&event);
+    struct outcome idle = conn_event_outcome(DOOR_EVENT_HUBS, &event);
     cr_assert(idle.action == OUTCOME_REOPEN_LINK && idle.normal);
 
     condition_set(pn_connection_condition(peer.driver.connection), "amqp:connection:forced", "upgrade");
     pn_connection_close(peer.driver.connection);
     peer_pump(&peer, conn, WHOLE);
     cr_assert(await(CONN_CLOSED));
-    struct outcome closed = conn_event_outcome(&event);
+    struct outcome closed = conn_event_outcome(DOOR_EVENT_HUBS, &event);
     cr_assert(closed.action == OUTCOME_RECONNECT && closed.normal && closed.maybe_delivered);
 }
 
@@ -78,7 +78,7 @@ Test(conn_outcome, follows_an_ended_session)
     pn_session_close(session);
     peer_pump(&peer, conn, WHOLE);
     cr_assert(await(CONN_CLOSED));
-    struct outcome o = conn_event_outcome(&event);
+    struct outcome o = conn_event_outcome(DOOR_EVENT_HUBS, &event);
     cr_assert(o.action == OUTCOME_RECONNECT && o.counts_as_failure);
 }
 
@@ -87,7 +87,7 @@ Test(conn_outcome, follows_a_lost_transport_and_a_silent_peer)
     peer_pump(&peer, conn, WHOLE);
     conn_input_end(conn);
     cr_assert(await(CONN_CLOSED));
-    struct outcome lost = conn_event_outcome(&event);
+    struct outcome lost = conn_event_outcome(DOOR_EVENT_HUBS, &event);
     cr_assert(lost.action == OUTCOME_RECONNECT && lost.counts_as_failure && lost.maybe_delivered);
     rig_close();
 
@@ -97,7 +97,7 @@ Test(conn_outcome, follows_a_lost_transport_and_a_silent_peer)
     for (int i = 0; i < 10 && !await(CONN_CLOSED); i++)
         now_ms = conn_tick(conn, now_ms);
     cr_assert_eq(event.kind, CONN_CLOSED);
-    struct outcome silent = conn_event_outcome(&event);
+    struct outcome silent = conn_event_outcome(DOOR_EVENT_HUBS, &event);
     cr_assert(silent.action == OUTCOME_RECONNECT && silent.counts_as_failure, "%s %s", event.condition, event.description);
 }
 
@@ -108,14 +108,14 @@ Test(conn_outcome, follows_refused_requests)
     conn_put_token(conn, "jwt", "sb://contoso/hub1", "old", 0);
     peer_pump(&peer, conn, WHOLE);
     cr_assert(await(CONN_TOKEN));
-    cr_assert_eq(conn_event_outcome(&event).action, OUTCOME_RENEW_TOKEN);
+    cr_assert_eq(conn_event_outcome(DOOR_EVENT_HUBS, &event).action, OUTCOME_RENEW_TOKEN);
 
     peer.management_status = 404;
     peer.cbs_condition = NULL;
     conn_read_hub(conn, "hub1", "t");
     peer_pump(&peer, conn, WHOLE);
     cr_assert(await(CONN_HUB));
-    cr_assert_eq(conn_event_outcome(&event).action, OUTCOME_HOLD);
+    cr_assert_eq(conn_event_outcome(DOOR_EVENT_HUBS, &event).action, OUTCOME_HOLD);
 
     peer.cbs_status = 0;
     conn_tick(conn, 1000);
@@ -123,5 +123,5 @@ Test(conn_outcome, follows_refused_requests)
     peer_pump(&peer, conn, WHOLE);
     conn_tick(conn, 62000);
     cr_assert(await(CONN_TOKEN));
-    cr_assert_eq(conn_event_outcome(&event).action, OUTCOME_RECONNECT, "a $cbs that does not answer");
+    cr_assert_eq(conn_event_outcome(DOOR_EVENT_HUBS, &event).action, OUTCOME_RECONNECT, "a $cbs that does not answer");
 }
