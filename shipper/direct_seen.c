@@ -71,6 +71,7 @@ void seen_event(struct ehring_direct *direct, const struct conn_event *event)
     case CONN_HUB:
     case CONN_LINK_CREDIT:
     case CONN_SENT:
+    case CONN_PROGRESS:
     case CONN_SETTLED:
     case CONN_LINK_ENDED:
     case CONN_CLOSED:
