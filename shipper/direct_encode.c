@@ -56,6 +56,33 @@ int64_t direct_encode_batch(struct ehring_direct *direct, const struct ehring_di
     return at;
 }
 
+int64_t direct_encode_run(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count, const char *key)
+{
+    size_t len = 0;
+    uint32_t *lens = event_count <= UINT32_MAX / sizeof *lens ? realloc(direct->lens, event_count * sizeof *lens) : NULL;
+    if (!lens)
+        return direct_fail(direct, -ENOMEM, "no memory for %zu events", event_count);
+    direct->lens = lens;
+    for (size_t i = 0; i < event_count; i++) {
+        int ret = event_fill(direct, &events[i], key, i);
+        if (ret < 0)
+            return ret;
+        lens[i] = (uint32_t)amqp_event_bytes(&direct->event);
+        len += lens[i];
+    }
+    int ret = message_reserve(direct, len);
+    if (ret < 0)
+        return ret;
+    size_t at = 0;
+    for (size_t i = 0; i < event_count; i++) {
+        ret = event_fill(direct, &events[i], key, i);
+        assert(ret == 0);
+        at += put_event(direct, &events[i], at);
+    }
+    assert(at == len);
+    return (int64_t)len;
+}
+
 static int message_reserve(struct ehring_direct *direct, size_t len)
 {
     if (len <= direct->message_cap)
@@ -80,7 +107,10 @@ static int event_fill(struct ehring_direct *direct, const struct ehring_direct_e
     if (event->property_count > EHRING_DIRECT_PROPERTIES_MAX)
         return direct_fail(direct, -EINVAL, "event %zu has %zu properties, at most %u", index, event->property_count,
                            EHRING_DIRECT_PROPERTIES_MAX);
-    to->key = key_text(key);
+    bool is_broker = direct->door.type == DOOR_AMQP;
+    to->is_message = is_broker;
+    to->key = key_text(is_broker ? NULL : key);
+    to->key_annotation = to->subject = to->group_id = (struct amqp_text){0};
     to->creation_ms = 0;
     to->body_len = (uint32_t)event->len;
     to->property_count = (uint32_t)event->property_count;
@@ -91,6 +121,8 @@ static int event_fill(struct ehring_direct *direct, const struct ehring_direct_e
         ret = text_fill(direct, "correlation id", event->correlation_id, index, &to->correlation_id);
     for (size_t i = 0; ret == 0 && i < event->property_count; i++)
         ret = property_fill(direct, &event->properties[i], &to->property[i], index);
+    if (ret == 0 && is_broker && key && door_place_key(&direct->door, key_text(key), to) != 0)
+        ret = direct_fail(direct, -EINVAL, "event %zu has no room for its key among its properties", index);
     return ret;
 }
 

@@ -72,6 +72,7 @@ struct ehring_direct {
     /* the message under way */
     uint8_t *message;
     size_t message_cap;
+    uint32_t *lens;          /* of a run's messages, one behind the other in it */
     struct amqp_event event; /* scratch of the encoder */
     char condition[64];
     char error[EHRING_DIRECT_ERROR_BYTES];
@@ -140,5 +141,7 @@ int token_renew(struct ehring_direct *direct, int64_t deadline_ms);
 /* Encodes one event (AMQP format 0), or several as a batch, into direct->message. Length, or negative errno with a sentence. */
 int64_t direct_encode_event(struct ehring_direct *direct, const struct ehring_direct_event *event, const char *key);
 int64_t direct_encode_batch(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count, const char *key);
+/* For a broker, which knows no batches: messages one behind the other, their lengths in direct->lens. */
+int64_t direct_encode_run(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count, const char *key);
 
 #endif

@@ -9,6 +9,7 @@
 
 static int session_alive(struct ehring_direct *direct);
 static int session_connect(struct ehring_direct *direct, int64_t deadline_ms);
+static int open_await(struct ehring_direct *direct, int64_t deadline_ms);
 static int link_find(const struct ehring_direct *direct, const char *address);
 static int link_slot(struct ehring_direct *direct, const char *address);
 static int link_attach(struct ehring_direct *direct, const char *address, int64_t deadline_ms);
@@ -21,7 +22,7 @@ int session_link(struct ehring_direct *direct, const char *address, int64_t dead
         ret = session_connect(direct, deadline_ms);
     if (ret < 0)
         return ret;
-    if (clock_wall_ns() / CLOCK_NS_PER_SECOND >= direct->token_renew_at_s) {
+    if (direct->door.type != DOOR_AMQP && clock_wall_ns() / CLOCK_NS_PER_SECOND >= direct->token_renew_at_s) {
         ret = token_renew(direct, deadline_ms);
         if (ret < 0) {
             wire_close(direct);
@@ -100,15 +101,30 @@ static int session_connect(struct ehring_direct *direct, int64_t deadline_ms)
     int64_t limit_ms = direct_deadline_ms((int)direct->connect_timeout_ms);
     if (limit_ms > deadline_ms)
         limit_ms = deadline_ms;
-    int ret = token_fetch(direct, limit_ms); /* before the service waits for it */
+    int ret = direct->door.type == DOOR_AMQP ? 0 : token_fetch(direct, limit_ms); /* before the service waits for it */
     if (ret == 0)
         ret = wire_connect(direct, limit_ms);
     if (ret < 0)
         return ret;
-    ret = token_put(direct, limit_ms);
+    ret = direct->door.type == DOOR_AMQP ? open_await(direct, limit_ms) : token_put(direct, limit_ms);
     if (ret < 0)
         wire_close(direct);
     return ret;
+}
+
+/* A broker judges its user by SASL, before the open. */
+static int open_await(struct ehring_direct *direct, int64_t deadline_ms)
+{
+    struct conn_event event;
+    int ret;
+    while ((ret = wire_next_event(direct, deadline_ms, &event)) > 0) {
+        session_event(direct, &event);
+        if (event.kind == CONN_OPENED)
+            return 0;
+        if (event.kind == CONN_CLOSED)
+            return direct_fail_peer(direct, "the broker does not open the connection", &event);
+    }
+    return ret < 0 ? ret : session_time_up(direct, "the open frame");
 }
 
 static int link_find(const struct ehring_direct *direct, const char *address)

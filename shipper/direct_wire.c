@@ -143,8 +143,13 @@ static int engine_start(struct ehring_direct *direct)
         return direct_fail(direct, -EIO, "no random numbers");
     snprintf(container_id, sizeof container_id, "ehring-direct-%d-%08x%08x", (int)getpid(), random[0], random[1]);
     snprintf(trace_name, sizeof trace_name, "conn=%d", direct->fd);
+    const struct door *door = &direct->door;
+    bool is_broker = door->type == DOOR_AMQP;
     int ret = conn_open(&(struct conn_options){.container_id = container_id,
-                                               .hostname = direct->door.connstr.host,
+                                               .hostname = door_open_hostname(door),
+                                               .sasl_user = is_broker && door->sasl_user[0] ? door->sasl_user : NULL,
+                                               .sasl_password = door->sasl_password,
+                                               .is_broker = is_broker,
                                                .product = "ehring-direct",
                                                .version = EHRING_BUILD_VERSION,
                                                .trace_name = direct->is_traced ? trace_name : NULL},

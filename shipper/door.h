@@ -40,10 +40,17 @@ struct door {
     char endpoint[300], proxy_text[300], key_property[160];
 };
 
+struct amqp_event;
+struct amqp_text;
+
 /* The port of the peer itself: the given one, or the transport's default. */
 uint16_t door_port(const struct door *door);
 /* Where TCP goes when there is no proxy. */
 const char *door_dial_host(const struct door *door);
 uint16_t door_dial_port(const struct door *door);
+/* The host that the open frame asks for. */
+const char *door_open_hostname(const struct door *door);
+/* With DOOR_AMQP: puts the key where the door says. 0, or -EBADMSG: it has too many properties already. */
+int door_place_key(const struct door *door, struct amqp_text key, struct amqp_event *event);
 
 #endif

@@ -17,7 +17,9 @@
 struct sending {
     uint64_t tag;
     int link;
-    bool is_sent; /* whole */
+    uint32_t run_count;      /* messages of a run; 0: it is one message */
+    uint32_t accepted_count; /* of a run's first messages */
+    bool is_sent;            /* whole */
     int result;
 };
 
@@ -28,6 +30,9 @@ static void handle_free(struct ehring_direct *direct);
 static int route_check(struct ehring_direct *direct, const char *key, const char *partition_id);
 static int route_address(struct ehring_direct *direct, const char *partition_id, char *to, size_t cap);
 static int message_send(struct ehring_direct *direct, size_t len, enum conn_format format, const char *partition_id, int64_t deadline_ms);
+static int size_check(struct ehring_direct *direct, int index, const char *what, size_t len);
+static int run_send(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count, const char *key,
+                    int64_t deadline_ms);
 static int outcome_wait(struct ehring_direct *direct, struct sending *sending, int64_t deadline_ms);
 static bool outcome_event(struct ehring_direct *direct, struct sending *sending, const struct conn_event *event);
 static int outcome_lost(struct ehring_direct *direct, const struct sending *sending, int code);
@@ -98,6 +103,8 @@ int ehring_direct_send_batch(struct ehring_direct *direct, const struct ehring_d
         return ret;
     if (event_count == 0)
         return direct_fail(direct, -EINVAL, "a batch of no events");
+    if (direct->door.type == DOOR_AMQP)
+        return run_send(direct, events, event_count, key, deadline_ms);
     int64_t len = direct_encode_batch(direct, events, event_count, key);
     return len < 0 ? (int)len : message_send(direct, (size_t)len, CONN_FORMAT_BATCH, partition_id, deadline_ms);
 }
@@ -210,6 +217,7 @@ static void handle_free(struct ehring_direct *direct)
     credential_token_give(direct->token);
     explicit_bzero(&direct->door, sizeof direct->door);
     free(direct->message);
+    free(direct->lens);
     free(direct);
 }
 
@@ -218,6 +226,8 @@ static int route_check(struct ehring_direct *direct, const char *key, const char
     direct->error[0] = direct->condition[0] = '\0';
     if (key && partition_id)
         return direct_fail(direct, -EINVAL, "key and partition id together: an event has one of them");
+    if (partition_id && direct->door.type == DOOR_AMQP)
+        return direct_fail(direct, -EINVAL, "a partition id has no meaning with type = amqp");
     if (partition_id && (!partition_id[0] || strlen(partition_id) > 9 || partition_id[strspn(partition_id, "0123456789")]))
         return direct_fail(direct, -EINVAL, "partition id is not a decimal number");
     if (!key)
@@ -247,19 +257,50 @@ static int message_send(struct ehring_direct *direct, size_t len, enum conn_form
     if (route_address(direct, partition_id, address, sizeof address) < 0)
         return direct_fail(direct, -EINVAL, "hub name too long");
     int index = session_link(direct, address, deadline_ms);
+    if (index >= 0 && size_check(direct, index, format == CONN_FORMAT_BATCH ? "batch" : "event", len) < 0)
+        return -EMSGSIZE;
     if (index < 0)
         return index;
-    uint64_t bytes_max = conn_link_message_bytes_max(direct->conn, direct->link[index].number);
-    if (bytes_max == 0)
-        bytes_max = DIRECT_MESSAGE_BYTES_DEFAULT;
-    if (len > bytes_max)
-        return direct_fail(direct, -EMSGSIZE, "%s of %zu bytes exceeds the link's maximum of %llu (%s)",
-                           format == CONN_FORMAT_BATCH ? "batch" : "event", len, (unsigned long long)bytes_max, address);
     struct sending sending = {.tag = ++direct->next_tag, .link = direct->link[index].number};
     int ret = conn_send(direct->conn, sending.link, sending.tag, format, direct->message, len);
     if (ret < 0)
         return direct_fail(direct, ret, "cannot send on the link to %s: %s", address, strerror(-ret));
     return outcome_wait(direct, &sending, deadline_ms);
+}
+
+static int size_check(struct ehring_direct *direct, int index, const char *what, size_t len)
+{
+    uint64_t bytes_max = conn_link_message_bytes_max(direct->conn, direct->link[index].number);
+    if (bytes_max == 0)
+        bytes_max = DIRECT_MESSAGE_BYTES_DEFAULT;
+    if (len <= bytes_max)
+        return 0;
+    return direct_fail(direct, -EMSGSIZE, "%s of %zu bytes exceeds the link's maximum of %llu (%s)", what, len,
+                       (unsigned long long)bytes_max, direct->link[index].address);
+}
+
+/* A message for each event, one behind the other; the first that is not accepted ends it. */
+static int run_send(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count, const char *key,
+                    int64_t deadline_ms)
+{
+    int64_t len = direct_encode_run(direct, events, event_count, key);
+    int index = len < 0 ? (int)len : session_link(direct, direct->door.hub, deadline_ms);
+    for (size_t i = 0; index >= 0 && i < event_count; i++)
+        if (size_check(direct, index, "event", direct->lens[i]) < 0)
+            return -EMSGSIZE;
+    if (index < 0)
+        return index;
+    struct sending sending = {.tag = ++direct->next_tag, .link = direct->link[index].number, .run_count = (uint32_t)event_count};
+    int ret = conn_send_run(direct->conn, sending.link, sending.tag, direct->message, direct->lens, sending.run_count);
+    if (ret < 0)
+        return direct_fail(direct, ret, "cannot send on the link to %s: %s", direct->door.hub, strerror(-ret));
+    ret = outcome_wait(direct, &sending, deadline_ms);
+    if (sending.accepted_count > 0 && ret != EHRING_DIRECT_ACCEPTED) {
+        char said[sizeof direct->error];
+        memcpy(said, direct->error, sizeof said);
+        direct_fail(direct, ret, "the first %u of %zu events are stored; %.900s", sending.accepted_count, event_count, said);
+    }
+    return ret;
 }
 
 /* Until the outcome of the message, the end of its link or connection, or the deadline. */
@@ -286,6 +327,8 @@ static bool outcome_event(struct ehring_direct *direct, struct sending *sending,
     session_event(direct, event);
     if (event->kind == CONN_SENT && event->tag == sending->tag)
         sending->is_sent = true;
+    if ((event->kind == CONN_PROGRESS || event->kind == CONN_SETTLED) && event->tag == sending->tag)
+        sending->accepted_count = event->accepted_count;
     if (event->kind == CONN_SETTLED && event->tag == sending->tag) {
         sending->result = outcome_told(direct, event);
         return true;
@@ -302,7 +345,9 @@ static bool outcome_event(struct ehring_direct *direct, struct sending *sending,
 /* A message whose last piece has not left for the engine cannot have been stored: it is given up. Of a whole one nobody knows. */
 static int outcome_lost(struct ehring_direct *direct, const struct sending *sending, int code)
 {
-    if (sending->is_sent)
+    if (sending->run_count > 0)
+        wire_close(direct); /* what is left of it must not go out any more */
+    if (sending->is_sent || sending->run_count > 0)
         return EHRING_DIRECT_UNKNOWN;
     conn_send_abort(direct->conn, sending->link); /* nothing if the link has ended */
     return code;

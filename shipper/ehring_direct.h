@@ -108,7 +108,9 @@ EHRING_DIRECT_API int ehring_direct_send(struct ehring_direct *direct, const str
                                          const char *partition_id, int timeout_ms);
 
 /* Sends an array as one batch, which goes to one partition and is accepted or refused as a whole. It is not split: -EMSGSIZE if it is too
- * large for one. Otherwise as ehring_direct_send(). A count of 0 gives -EINVAL. */
+ * large for one. Otherwise as ehring_direct_send(). A count of 0 gives -EINVAL. With type = amqp each event is a message of its own, sent
+ * one behind the other: the outcome is that of the first that was not accepted, those before it are stored (ehring_direct_error says how
+ * many), and some behind it may be. */
 EHRING_DIRECT_API int ehring_direct_send_batch(struct ehring_direct *direct, const struct ehring_direct_event *events, size_t event_count,
                                                const char *key, const char *partition_id, int timeout_ms);
 

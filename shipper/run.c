@@ -24,7 +24,6 @@ static int encode_once(const struct run_room *room, uint32_t domain, uint32_t co
 static enum add_result entry_add(const struct run_room *room, const struct fifo_entry *entry, struct run_list *run, struct batch *batch);
 static int64_t message_encode(const struct run_room *room, const struct fifo_entry *entry, const struct ring_parts *parts,
                               const uint8_t *meta, uint8_t *to, uint64_t cap);
-static int key_place(const struct door *door, struct amqp_text key, struct amqp_event *event);
 static struct amqp_text message_id_make(const struct ring *ring, uint64_t pos, uint8_t id[MESSAGE_ID_BYTES]);
 
 int run_reserve(struct run_list *run, uint32_t cap)
@@ -154,7 +153,7 @@ static int64_t message_encode(const struct run_room *room, const struct fifo_ent
     event.body_len = parts->payload_len;
     if (parts->meta_len && amqp_event_from_meta(meta, parts->meta_len, &event) != 0)
         return -EBADMSG;
-    if (key.data && key_place(room->door, key, &event) != 0)
+    if (key.data && door_place_key(room->door, key, &event) != 0)
         return -EBADMSG;
     if (!event.message_id.data)
         event.message_id = message_id_make(ring, entry->pos, id);
@@ -165,26 +164,6 @@ static int64_t message_encode(const struct run_room *room, const struct fifo_ent
     if (head_len < 0 || ring_copy(ring, parts->payload_pos, to + head_len, parts->payload_len) != 0)
         return -EBADMSG;
     return (int64_t)bytes;
-}
-
-static int key_place(const struct door *door, struct amqp_text key, struct amqp_event *event)
-{
-    struct amqp_text name = {(const uint8_t *)door->key_name, (uint32_t)strlen(door->key_name)};
-    switch (door->key_place) {
-    case DOOR_KEY_GROUP_ID:
-        event->group_id = key;
-        return 0;
-    case DOOR_KEY_SUBJECT:
-        event->subject = key;
-        return 0;
-    case DOOR_KEY_APPLICATION_PROPERTY:
-        return amqp_event_add_property(event, door->key_name, name.len, key);
-    case DOOR_KEY_MESSAGE_ANNOTATION:
-        event->key = key;
-        event->key_annotation = name;
-        return 0;
-    }
-    return 0;
 }
 
 /* An event that its producer gave no id is told by its place, as ehring-send writes it: the ring's uuid and the position, the same however

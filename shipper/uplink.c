@@ -294,7 +294,6 @@ void uplink_net_event(struct uplink *up, const struct net_event *event, int64_t 
 
 static void connected(struct uplink *up, int64_t now_ns)
 {
-    const struct connstr *cs = &up->setup->config.door.connstr;
     char trace_name[128], why[256];
     snprintf(trace_name, sizeof trace_name, "stream=%s worker=%u conn=%x", up->setup->config.name, up->worker, (unsigned)up->handle);
     snprintf(up->container_id, sizeof up->container_id, "ehring-%ld-%s-%u-%x", (long)getpid(), up->setup->config.name, up->worker,
@@ -302,7 +301,7 @@ static void connected(struct uplink *up, int64_t now_ns)
     const struct door *door = &up->setup->config.door;
     bool is_broker = door->type == DOOR_AMQP;
     int rc = conn_open(&(struct conn_options){.container_id = up->container_id,
-                                              .hostname = door->open_hostname[0] ? door->open_hostname : cs->host,
+                                              .hostname = door_open_hostname(door),
                                               .product = "ehring",
                                               .version = EHRING_BUILD_VERSION,
                                               .sasl_user = is_broker && door->sasl_user[0] ? door->sasl_user : NULL,
