@@ -37,6 +37,7 @@ field() { # stream, field of its ledger
     "$build/ehring-stat" --audit -j --stream "$1" | node -e '
         console.log(JSON.parse(require("fs").readFileSync(0, "utf8")).streams[0][process.argv[1]])' "$2"
 }
+# shellcheck disable=SC2317 # for within
 accepted_more_than() { [ "$(field "$1" accepted_events)" -gt "$2" ]; }
 
 # ---- wrong ways in: each is told by its own line, with what to do ----

@@ -84,5 +84,5 @@ rabbit_read() { # queue: reads it empty into $dir/got with a client that is not 
     [ "$(rabbit_count "$1")" -eq 0 ] || fail "$1 is not empty"
 }
 rabbit_judge() { # what, messages at most, place of the key, PRODUCER:COUNT… < messages
-    node "$rabbit_tests/rabbitmq_judge.mjs" "$@" || failed=1
+    node "$rabbit_tests/rabbitmq_judge.mjs" "$@" || { fail "$1: see above"; return 1; }
 }
