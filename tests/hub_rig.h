@@ -58,7 +58,8 @@ static inline void rig_open(struct rig *r, const char *fault)
     r->broker.now_ms = 1700000000000;
     snprintf(r->broker.host, sizeof r->broker.host, "localhost");
     assert(hub_broker_add(&r->broker, "hub1:4:readers") == 0);
-    assert(hub_policies_add(&r->broker.policies, "send", RIG_KEY) == 0);
+    assert(hub_policies_add(&r->broker.policies, "send", RIG_KEY, HUB_RIGHT_ALL) == 0);
+    assert(hub_policies_add(&r->broker.policies, "listen", RIG_KEY, HUB_RIGHT_LISTEN) == 0);
     if (fault)
         rig_play(r, fault);
     rig_connect(r);

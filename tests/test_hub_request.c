@@ -1,6 +1,7 @@
 /* What $management and $cbs answer, type by type. */
 #include <criterion/criterion.h>
 
+#include "tests/hub_jwt_rig.h"
 #include "tests/hub_rig.h"
 
 /* As the Python SDK writes a token and its expiry: a described value, the token its descriptor. */
@@ -187,6 +188,35 @@ Test(hub_request, the_security_token_of_a_request_is_verified)
         struct hub_policy policy = {.name = "send"};
         snprintf(policy.key, sizeof policy.key, "%s", rows[i].key);
         cr_assert_eq(hub_sas_sign(&policy, rows[i].uri, rows[i].expiry_s, token, sizeof token), 0);
+        const char *const read[] = {"operation", "READ", "name", "hub1", "type", "com.microsoft:eventhub", "security_token", token, NULL};
+        put_request(&r, 0, read, NULL);
+        cr_expect_eq(answer(&r, condition, &body), rows[i].status, "row %zu", i);
+        cr_expect_str_eq(condition, rows[i].condition, "row %zu", i);
+    }
+    rig_close(&r);
+}
+
+Test(hub_request, a_security_token_may_be_a_jwt_with_any_role_of_event_hubs_data)
+{
+    static const struct {
+        int64_t expiry_s;
+        const char *roles;
+        int64_t status;
+        const char *condition;
+    } rows[] = {
+        {1700000100, "[\"Azure Event Hubs Data Sender\"]", 200, ""},
+        {1700000100, "[\"Azure Event Hubs Data Receiver\"]", 200, ""},
+        {1700000100, NULL, 401, "amqp:unauthorized-access"},
+        {1699999999, "[\"Azure Event Hubs Data Owner\"]", 500, "amqp:not-allowed"},
+    };
+    struct hub_value body;
+    char condition[64], token[JWT_MAX];
+    struct rig r;
+
+    open_node(&r, true, "$management");
+    r.broker.jwt_key = jwt_key_make();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        jwt_make(r.broker.jwt_key, rows[i].expiry_s, rows[i].roles, token);
         const char *const read[] = {"operation", "READ", "name", "hub1", "type", "com.microsoft:eventhub", "security_token", token, NULL};
         put_request(&r, 0, read, NULL);
         cr_expect_eq(answer(&r, condition, &body), rows[i].status, "row %zu", i);

@@ -2,13 +2,13 @@
 #include "tests/hub_vectors.h"
 #include "tools/hub/sas.h"
 
-static const struct hub_policy policy = {"send", "cGFzc3dvcmQ="};
+static const struct hub_policy policy = {"send", "cGFzc3dvcmQ=", HUB_RIGHT_ALL};
 
 static struct hub_policies policies_of_one(void)
 {
     struct hub_policies p = {.count = 0};
 
-    cr_assert_eq(hub_policies_add(&p, policy.name, policy.key), 0);
+    cr_assert_eq(hub_policies_add(&p, policy.name, policy.key, policy.rights), 0);
     return p;
 }
 
@@ -33,7 +33,7 @@ Test(hub_sas, published_tokens_are_made_byte_for_byte_and_believed_until_they_ex
         struct hub_error why;
         char token[HUB_TOKEN_MAX];
         int64_t expiry = (int64_t)cJSON_GetObjectItem(row, "expiry")->valuedouble;
-        cr_assert_eq(hub_policies_add(&p, hub_text(row, "key_name"), hub_text(row, "key")), 0);
+        cr_assert_eq(hub_policies_add(&p, hub_text(row, "key_name"), hub_text(row, "key"), HUB_RIGHT_ALL), 0);
         cr_assert_eq(hub_sas_sign(&p.at[0], hub_text(row, "uri"), expiry, token, sizeof token), 0);
         cr_expect_str_eq(token, hub_text(row, "token"));
         cr_expect_eq(hub_sas_verify(&p, hub_text(row, "token"), expiry - 1, &claim, &why), 0, "%s", why.text);
@@ -78,7 +78,7 @@ Test(hub_sas, parts_may_come_in_any_order_but_not_twice)
 
 Test(hub_sas, an_unknown_policy_and_a_wrong_key_are_told_apart)
 {
-    struct hub_policy stranger = {"stranger", "cGFzc3dvcmQ="}, wrong = {"send", "d3Jvbmc="};
+    struct hub_policy stranger = {"stranger", "cGFzc3dvcmQ=", HUB_RIGHT_ALL}, wrong = {"send", "d3Jvbmc=", HUB_RIGHT_ALL};
     char token[HUB_TOKEN_MAX];
     struct hub_error why;
 

@@ -146,6 +146,8 @@ void hub_broker_free(struct hub_broker *b)
         free(e);
     }
     b->entity_count = 0;
+    EVP_PKEY_free(b->jwt_key);
+    b->jwt_key = NULL;
     hub_faults_clear(&b->faults, NULL, b->now_mono_ms);
 }
 

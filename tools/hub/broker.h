@@ -8,6 +8,8 @@
 #include "store.h"
 #include "storefile.h"
 
+#include <openssl/evp.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,6 +19,9 @@ struct hub_conn;
 struct hub_link;
 struct hub_listeners;
 struct hub_scenario;
+
+/* What carries AMQP. */
+enum hub_transport { HUB_TRANSPORT_AMQP, HUB_TRANSPORT_AMQPS, HUB_TRANSPORT_WS, HUB_TRANSPORT_WSS, HUB_TRANSPORTS };
 
 struct hub_counts {
     uint64_t events, batches, bytes, batch_events_max, dropped_events;
@@ -45,6 +50,7 @@ struct hub_broker {
     struct hub_entity *entities[HUB_ENTITIES_MAX];
     unsigned entity_count;
     struct hub_policies policies;
+    EVP_PKEY *jwt_key; /* of who signs JSON web tokens; NULL: none are taken */
     struct hub_faults faults;
     struct hub_scenario *scenario;   /* NULL: none */
     struct hub_listeners *listeners; /* NULL: none */
@@ -55,6 +61,7 @@ struct hub_broker {
     int64_t now_ms;              /* wall clock, once per turn */
     int64_t now_mono_ms;         /* of a clock that only grows */
     uint64_t events, deliveries; /* stored events; whole deliveries that came in, whatever became of them */
+    uint64_t connections_by[HUB_TRANSPORTS], handshakes_failed, handshakes_refused, upgrades_refused;
     uint64_t connections, rejected, released, modified, throttled, unanswered; /* throttled ones are rejected too */
     uint64_t tokens_accepted, tokens_refused, requests_failed, links_refused, links_detached, connections_cut, faults_played;
     char host[HUB_NAME_MAX]; /* for texts */

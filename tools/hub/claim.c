@@ -9,7 +9,7 @@ static struct hub_grant *grant_of(struct hub_conn *c, const char *path);
 static bool is_valid(const struct hub_conn *c, const struct hub_grant *g);
 static int64_t min(int64_t a, int64_t b);
 
-int hub_claim_add(struct hub_conn *c, const char *path, int64_t expiry_s)
+int hub_claim_add(struct hub_conn *c, const char *path, int64_t expiry_s, unsigned rights)
 {
     const struct hub_fault *life = hub_broker_fault(c->broker, HUB_FAULT_TOKEN_LIFE);
     struct hub_grant *g = grant_of(c, path);
@@ -18,16 +18,17 @@ int hub_claim_add(struct hub_conn *c, const char *path, int64_t expiry_s)
         return -ENOSPC;
     snprintf(g->path, sizeof(g->path), "%s", path);
     g->expiry_s = life ? min(expiry_s, c->broker->now_ms / 1000 + life->time_ms / 1000) : expiry_s;
+    g->rights = rights;
     c->saw_token = true;
     return 0;
 }
 
-bool hub_claim_covers(const struct hub_conn *c, const char *path)
+bool hub_claim_covers(const struct hub_conn *c, const char *path, unsigned rights)
 {
     if (c->login)
-        return true;
+        return c->login & rights;
     for (unsigned i = 0; i < c->grant_count; i++) {
-        if (is_valid(c, &c->grants[i]) && hub_path_covers(c->grants[i].path, path))
+        if (is_valid(c, &c->grants[i]) && (c->grants[i].rights & rights) && hub_path_covers(c->grants[i].path, path))
             return true;
     }
     return false;

@@ -21,7 +21,7 @@ static int header_take(struct hub_conn *c);
 static int frame_take(struct hub_conn *c);
 static int frame_handle(struct hub_conn *c, uint8_t type, uint16_t channel, struct hub_in body);
 static int sasl_init(struct hub_conn *c, const struct hub_fields *f);
-static bool plain_login(const struct hub_conn *c, const struct hub_value *response);
+static unsigned plain_login(const struct hub_conn *c, const struct hub_value *response);
 static int peer_open(struct hub_conn *c, const struct hub_fields *f);
 static int peer_close(struct hub_conn *c);
 static int framing_error(struct hub_conn *c, const char *text);
@@ -309,7 +309,7 @@ static int sasl_init(struct hub_conn *c, const struct hub_fields *f)
     bool good = false;
 
     if (hub_field_is_set(f, 0) && hub_value_is(&f->at[0], "PLAIN"))
-        good = c->login = hub_field_is_set(f, 1) && plain_login(c, &f->at[1]);
+        good = hub_field_is_set(f, 1) && (c->login = plain_login(c, &f->at[1])) != 0;
     else if (hub_field_is_set(f, 0))
         good = hub_value_is(&f->at[0], "ANONYMOUS") || hub_value_is(&f->at[0], "MSSBCBS");
     hub_put_sasl_outcome(&c->out, good ? 0 : 1);
@@ -318,21 +318,21 @@ static int sasl_init(struct hub_conn *c, const struct hub_fields *f)
     return 0;
 }
 
-/* The response is: authorisation id, NUL, user, NUL, password. */
-static bool plain_login(const struct hub_conn *c, const struct hub_value *response)
+/* The rights of the policy, 0: none. The response is: authorisation id, NUL, user, NUL, password. */
+static unsigned plain_login(const struct hub_conn *c, const struct hub_value *response)
 {
     char text[HUB_NAME_MAX * 2 + HUB_KEY_MAX];
     size_t len = response->len;
 
     if (response->type != HUB_BINARY || len >= sizeof(text))
-        return false;
+        return 0;
     memcpy(text, response->bytes, len);
     text[len] = 0;
     const char *user = memchr(text, 0, len);
     if (!user++)
-        return false;
+        return 0;
     const char *key = memchr(user, 0, (size_t)(text + len - user));
-    return key && hub_policies_match(&c->broker->policies, user, key + 1);
+    return key ? hub_policies_match(&c->broker->policies, user, key + 1) : 0;
 }
 
 static int peer_open(struct hub_conn *c, const struct hub_fields *f)

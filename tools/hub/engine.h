@@ -46,6 +46,7 @@ enum hub_conn_state {
 struct hub_grant {
     char path[HUB_PATH_MAX];
     int64_t expiry_s;
+    unsigned rights; /* enum hub_right */
 };
 
 struct hub_conn {
@@ -57,7 +58,7 @@ struct hub_conn {
     struct hub_buf spare;   /* of the last delivery in several frames, for the next one */
     enum hub_conn_state state;
     uint64_t id;
-    bool login; /* PLAIN with a good key: no tokens needed */
+    unsigned login; /* rights by PLAIN with a good key: no tokens needed; 0: none */
     bool saw_token, peer_closed;
     uint32_t peer_frame_bytes_max;
     int64_t peer_idle_ms, last_in_ms, last_out_ms, open_ms, close_ms;

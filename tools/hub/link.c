@@ -23,6 +23,7 @@ static int admit_cbs(struct hub_link *l, struct hub_error *why);
 static int admit_entity(struct hub_link *l, const struct hub_path *path, const char *address, struct hub_error *why);
 static int refuse_on_demand(const struct hub_link *l, struct hub_error *why);
 static uint64_t message_bytes_max(const struct hub_link *l);
+static bool may_use(const struct hub_link *l, const char *path);
 static void unauthorized(const struct hub_link *l, struct hub_error *e);
 static void attach_answer(struct hub_link *l, const struct hub_fields *f, bool refused);
 static void credit_top_up(struct hub_link *l);
@@ -131,7 +132,7 @@ void hub_link_check_claim(struct hub_link *l)
 {
     struct hub_error e;
 
-    if (l->detaching || (l->node != HUB_NODE_SENDER && l->node != HUB_NODE_RECEIVER) || hub_claim_covers(l->session->conn, l->path))
+    if (l->detaching || (l->node != HUB_NODE_SENDER && l->node != HUB_NODE_RECEIVER) || may_use(l, l->path))
         return;
     unauthorized(l, &e);
     snprintf(e.condition, sizeof(e.condition), "amqp:link:detach-forced");
@@ -228,7 +229,7 @@ static int admit_entity(struct hub_link *l, const struct hub_path *path, const c
 {
     struct hub_broker *b = l->session->conn->broker;
 
-    if (!hub_claim_covers(l->session->conn, address)) {
+    if (!may_use(l, address)) {
         unauthorized(l, why);
         return -EPROTO;
     }
@@ -267,6 +268,11 @@ static uint64_t message_bytes_max(const struct hub_link *l)
     uint64_t ours = f ? f->bytes : l->session->conn->limits->message_bytes_max, theirs = l->peer_message_bytes_max;
 
     return theirs > 0 && theirs < ours ? theirs : ours;
+}
+
+static bool may_use(const struct hub_link *l, const char *path)
+{
+    return hub_claim_covers(l->session->conn, path, l->peer_sends ? HUB_RIGHT_SEND : HUB_RIGHT_LISTEN);
 }
 
 static void unauthorized(const struct hub_link *l, struct hub_error *e)

@@ -2,6 +2,7 @@
 #include "request.h"
 
 #include "claim.h"
+#include "jwt.h"
 #include "outgoing.h"
 
 #include <errno.h>
@@ -34,6 +35,8 @@ static void property_text(const struct hub_value *map, const char *key, char *te
 static void put_token(const struct request *r, struct answer *a);
 static bool is_signature(const char *token);
 static void token_verify(const struct request *r, const struct hub_address *name, struct answer *a);
+static void jwt_verify(const struct request *r, const struct hub_address *name, struct answer *a);
+static void claim_note(const struct request *r, const char *path, const struct hub_claim *claim, struct answer *a);
 static void management(const struct request *r, struct answer *a);
 static int security_check(const struct request *r, struct answer *a);
 static void hub_describe(const struct hub_entity *e, struct hub_buf *b);
@@ -141,8 +144,7 @@ static void put_token(const struct request *r, struct answer *a)
     else if (!r->name[0] || hub_address_read(&name, r->name) < 0)
         refuse(a, 400, "amqp:invalid-field", "The property 'name' of the request is not the address of an entity.");
     else if (strcmp(r->type, "jwt") == 0 && !is_signature(r->token))
-        refuse(a, 401, "com.microsoft:auth-failed",
-               "InvalidToken: This hub has no directory to verify a jwt with; use servicebus.windows.net:sastoken.");
+        jwt_verify(r, &name, a);
     else if (strcmp(r->type, "jwt") != 0 && strcmp(r->type, "servicebus.windows.net:sastoken") != 0)
         refuse(a, 400, "amqp:invalid-field", "The property 'type' of the request is neither servicebus.windows.net:sastoken nor jwt.");
     else
@@ -178,9 +180,30 @@ static void token_verify(const struct request *r, const struct hub_address *name
     } else if (!hub_path_covers(claim.resource.path, name->path) || strcasecmp(claim.resource.host, name->host) != 0) {
         refuse(a, 401, "com.microsoft:auth-failed",
                "InvalidAudience: The resource (sr) of the token is neither the entity nor a parent of it.");
-    } else if (hub_claim_add(r->conn, name->path, claim.expiry_s) < 0) {
-        refuse(a, 403, "amqp:resource-limit-exceeded", "The connection has put too many tokens.");
+    } else {
+        claim_note(r, name->path, &claim, a);
     }
+}
+
+/* The same. A role counts for all hubs: this hub knows no scopes. */
+static void jwt_verify(const struct request *r, const struct hub_address *name, struct answer *a)
+{
+    struct hub_broker *b = r->conn->broker;
+    struct hub_claim claim;
+
+    if (!b->jwt_key)
+        refuse(a, 401, "com.microsoft:auth-failed",
+               "InvalidToken: This hub has no key to verify a jwt with (--jwt-key); use servicebus.windows.net:sastoken.");
+    else if (hub_jwt_verify(b->jwt_key, r->token, b->now_ms / 1000, &claim, &a->error) < 0)
+        a->status = 401;
+    else
+        claim_note(r, name->path, &claim, a);
+}
+
+static void claim_note(const struct request *r, const char *path, const struct hub_claim *claim, struct answer *a)
+{
+    if (hub_claim_add(r->conn, path, claim->expiry_s, claim->rights) < 0)
+        refuse(a, 403, "amqp:resource-limit-exceeded", "The connection has put too many tokens.");
 }
 
 static void management(const struct request *r, struct answer *a)
@@ -222,17 +245,24 @@ static int security_check(const struct request *r, struct answer *a)
     char path[HUB_PATH_MAX + 16];
 
     snprintf(path, sizeof(path), "%s/$management", r->name);
-    if (!r->token[0] && (r->conn->login || (r->token_unusable && hub_claim_covers(r->conn, path))))
+    if (!r->token[0] && (r->conn->login || (r->token_unusable && hub_claim_covers(r->conn, path, HUB_RIGHT_ALL))))
         return 0;
     if (!r->token[0]) {
         refuse(a, 401, "amqp:unauthorized-access", "The request has no security_token.");
         return -EPERM;
     }
-    if (hub_sas_verify(&b->policies, r->token, b->now_ms / 1000, &claim, &a->error) < 0) {
+    bool is_jwt = b->jwt_key && !is_signature(r->token);
+    int rc = is_jwt ? hub_jwt_verify(b->jwt_key, r->token, b->now_ms / 1000, &claim, &a->error)
+                    : hub_sas_verify(&b->policies, r->token, b->now_ms / 1000, &claim, &a->error);
+    if (rc < 0) {
         bool expired = strncmp(a->error.text, "ExpiredToken", 12) == 0;
         a->status = expired ? 500 : 401;
         if (expired)
             snprintf(a->error.condition, sizeof(a->error.condition), "amqp:not-allowed");
+        return -EPERM;
+    }
+    if (!claim.rights) {
+        refuse(a, 401, "amqp:unauthorized-access", "The security_token names no role of Event Hubs data.");
         return -EPERM;
     }
     if (hub_path_covers(claim.resource.path, path))

@@ -21,7 +21,7 @@ struct parts {
 
 static int parts_read(const char *token, struct parts *p);
 static int part_copy(char *to, size_t size, const char *from, size_t len);
-static int signature_check(const struct hub_policies *p, const struct parts *parts, struct hub_error *why);
+static int signature_check(const struct hub_policies *p, const struct parts *parts, unsigned *rights, struct hub_error *why);
 static void sign(const char *key, const char *sr, const char *se, char base64[SIGNATURE_MAX]);
 static int percent_decode(const char *from, char *to, size_t size);
 static int percent_encode(const char *from, char *to, size_t size);
@@ -29,7 +29,7 @@ static int hex_digit(char c);
 static bool same_text(const char *a, const char *b);
 static int unauthorized(struct hub_error *why, const char *text);
 
-int hub_policies_add(struct hub_policies *p, const char *name, const char *key)
+int hub_policies_add(struct hub_policies *p, const char *name, const char *key, unsigned rights)
 {
     struct hub_policy *to = &p->at[p->count];
 
@@ -39,19 +39,20 @@ int hub_policies_add(struct hub_policies *p, const char *name, const char *key)
         return -EINVAL;
     memcpy(to->name, name, strlen(name) + 1);
     memcpy(to->key, key, strlen(key) + 1);
+    to->rights = rights;
     p->count++;
     return 0;
 }
 
-bool hub_policies_match(const struct hub_policies *p, const char *name, const char *key)
+unsigned hub_policies_match(const struct hub_policies *p, const char *name, const char *key)
 {
-    bool match = false;
+    unsigned rights = 0;
 
     for (unsigned i = 0; i < p->count; i++) {
         if (strcmp(p->at[i].name, name) == 0 && same_text(p->at[i].key, key))
-            match = true;
+            rights |= p->at[i].rights;
     }
-    return match;
+    return rights;
 }
 
 int hub_sas_verify(const struct hub_policies *p, const char *token, int64_t now_s, struct hub_claim *claim, struct hub_error *why)
@@ -68,7 +69,7 @@ int hub_sas_verify(const struct hub_policies *p, const char *token, int64_t now_
     claim->expiry_s = strtoll(parts.se, &end, 10);
     if (errno || end == parts.se || *end || claim->expiry_s < 0)
         return hub_error_set(why, "amqp:invalid-field", "InvalidToken: se of the token is not a number of seconds");
-    if (signature_check(p, &parts, why) < 0)
+    if (signature_check(p, &parts, &claim->rights, why) < 0)
         return -EPROTO;
     if (claim->expiry_s <= now_s)
         return hub_error_set(why, "com.microsoft:auth-failed", "ExpiredToken: The token is expired. Expiration time: '%lld', now: '%lld'.",
@@ -130,11 +131,12 @@ static int part_copy(char *to, size_t size, const char *from, size_t len)
     return 0;
 }
 
-static int signature_check(const struct hub_policies *p, const struct parts *parts, struct hub_error *why)
+static int signature_check(const struct hub_policies *p, const struct parts *parts, unsigned *rights, struct hub_error *why)
 {
     char name[HUB_NAME_MAX], sent[SIGNATURE_MAX], made[SIGNATURE_MAX];
-    bool known = false, match = false;
+    bool known = false;
 
+    *rights = 0;
     if (percent_decode(parts->skn, name, sizeof(name)) < 0 || percent_decode(parts->sig, sent, sizeof(sent)) < 0)
         return hub_error_set(why, "amqp:invalid-field", "InvalidToken: skn or sig of the token is not percent-encoded text");
     for (unsigned i = 0; i < p->count; i++) {
@@ -142,9 +144,10 @@ static int signature_check(const struct hub_policies *p, const struct parts *par
             continue;
         known = true;
         sign(p->at[i].key, parts->sr, parts->se, made);
-        match |= same_text(made, sent);
+        if (same_text(made, sent))
+            *rights |= p->at[i].rights;
     }
-    if (match)
+    if (*rights)
         return 0;
     return unauthorized(why, known ? "InvalidSignature: The token has an invalid signature."
                                    : "The policy named by skn in the token is not known here.");

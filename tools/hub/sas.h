@@ -10,10 +10,14 @@
 
 enum { HUB_POLICIES_MAX = 16, HUB_KEY_MAX = 256, HUB_TOKEN_MAX = 8192 };
 
+/* What a policy or a token allows. */
+enum hub_right { HUB_RIGHT_SEND = 1, HUB_RIGHT_LISTEN = 2, HUB_RIGHT_ALL = HUB_RIGHT_SEND | HUB_RIGHT_LISTEN };
+
 /* A policy may be listed twice with two keys, like the primary and secondary key of the service. */
 struct hub_policy {
     char name[HUB_NAME_MAX];
     char key[HUB_KEY_MAX];
+    unsigned rights;
 };
 
 struct hub_policies {
@@ -25,13 +29,14 @@ struct hub_policies {
 struct hub_claim {
     struct hub_address resource;
     int64_t expiry_s;
+    unsigned rights;
 };
 
 /* Adds a policy. 0, or -EINVAL: empty or too long, -ENOSPC: too many. */
-int hub_policies_add(struct hub_policies *p, const char *name, const char *key);
+int hub_policies_add(struct hub_policies *p, const char *name, const char *key, unsigned rights);
 
-/* Whether this is the key of this policy; takes the same time for every wrong key of the same length. */
-bool hub_policies_match(const struct hub_policies *p, const char *name, const char *key);
+/* The rights of the policy if this is a key of it, else 0; takes the same time for every wrong key of the same length. */
+unsigned hub_policies_match(const struct hub_policies *p, const char *name, const char *key);
 
 /* Verifies signature, policy and expiry of a token. 0, or -EPROTO with condition and text in `why`; never shows the token. */
 int hub_sas_verify(const struct hub_policies *p, const char *token, int64_t now_s, struct hub_claim *claim, struct hub_error *why);

@@ -37,7 +37,7 @@ int hub_state_open(struct hub_state *s, const struct hub_options *o, struct hub_
     if (rc < 0)
         return rc;
     if (o->emulator)
-        hub_policies_add(policies, "RootManageSharedAccessKey", "SAS_KEY_VALUE");
+        hub_policies_add(policies, "RootManageSharedAccessKey", "SAS_KEY_VALUE", HUB_RIGHT_ALL);
     return o->no_tls || o->cert ? 0 : cert_open(s, o);
 }
 
@@ -127,7 +127,7 @@ static int key_open(const struct hub_state *s, const struct hub_options *o, stru
         rc = key_make(path, key, sizeof(key));
     if (rc < 0)
         return complain(rc, "key file", path);
-    return complain(hub_policies_add(policies, o->policy, key), "policy", o->policy);
+    return complain(hub_policies_add(policies, o->policy, key, HUB_RIGHT_ALL), "policy", o->policy);
 }
 
 static int key_make(const char *path, char *key, size_t size)
