@@ -1,4 +1,4 @@
-/* A certificate authority of one's own and a server certificate signed by it, for a hub that was given none. */
+/* A certificate authority of one's own, and certificates of servers and clients signed by it; good ones, and bad ones for tests. */
 #include "cert.h"
 
 #include <openssl/err.h>
@@ -16,66 +16,119 @@
 
 enum { DAYS_VALID = 365, SECONDS_PER_DAY = 86400, READ_AHEAD_BYTES = 128 << 10, ALT_NAMES_MAX = 4096 };
 
-static X509 *cert_new(const char *common_name, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *const *names, unsigned count);
-static bool extensions_add(X509 *cert, X509 *issuer, const char *const *names, unsigned count);
+enum usage { AUTHORITY, SERVER, CLIENT };
+
+/* A certificate and its key. */
+struct pair {
+    X509 *cert;
+    EVP_PKEY *key;
+};
+
+/* What is to stand in a certificate. */
+struct wish {
+    enum usage usage;
+    const char *common_name;
+    const char *const *names; /* of a server */
+    unsigned name_count;
+    long from_days, until_days; /* from now */
+};
+
+static int authority_open(const struct hub_cert_files *files, struct pair *ca);
+static bool authority_read(const struct hub_cert_files *files, struct pair *ca);
+static void server_wish(struct wish *w, const char *const *names, unsigned count, enum hub_cert_fault fault);
+static int pair_make(struct pair *p, const struct wish *w, const struct pair *issuer);
+static int pair_write(const struct pair *p, const char *cert, const char *key);
+static void pair_free(struct pair *p);
+static X509 *cert_new(const struct wish *w, EVP_PKEY *key, const struct pair *issuer);
+static bool extensions_add(X509 *cert, const struct wish *w, X509 *issuer);
 static bool extension_add(X509 *cert, X509V3_CTX *ctx, int nid, const char *value);
 static void alt_names(const char *const *names, unsigned count, char text[ALT_NAMES_MAX]);
 static bool is_address(const char *name);
+static bool is_good_for_a_day(const X509 *cert);
 static int write_pem(const char *path, X509 *cert, EVP_PKEY *key);
 static X509 *read_cert(const char *path);
+static EVP_PKEY *read_key(const char *path);
 static bool cert_has_names(X509 *cert, const char *const *names, unsigned count);
+static bool clients_need(SSL_CTX *ctx, const char *client_ca);
 
-int hub_cert_make(const struct hub_cert_files *files, const char *const *names, unsigned count)
+int hub_cert_fault_read(const char *name, enum hub_cert_fault *fault)
 {
-    EVP_PKEY *ca_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
-    X509 *ca = NULL, *cert = NULL;
-    int rc = -EIO;
+    static const struct {
+        const char *name;
+        enum hub_cert_fault fault;
+    } rows[] = {{"expired", HUB_CERT_EXPIRED},
+                {"future", HUB_CERT_FUTURE},
+                {"other-host", HUB_CERT_OTHER_HOST},
+                {"self-signed", HUB_CERT_SELF_SIGNED}};
 
-    if (!ca_key || !key)
-        goto out;
-    ca = cert_new("ehring-hub test authority", ca_key, NULL, ca_key, NULL, 0);
-    if (!ca)
-        goto out;
-    cert = cert_new(count > 0 && strlen(names[0]) <= 64 ? names[0] : "ehring-hub", key, ca, ca_key, names, count);
-    if (!cert)
-        goto out;
-    if (write_pem(files->key, NULL, key) == 0 && write_pem(files->cert, cert, NULL) == 0 && write_pem(files->ca, ca, NULL) == 0)
-        rc = 0;
-out:
-    X509_free(cert);
-    X509_free(ca);
-    EVP_PKEY_free(key);
-    EVP_PKEY_free(ca_key);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(rows[i].name, name) != 0)
+            continue;
+        *fault = rows[i].fault;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int hub_cert_make(const struct hub_cert_files *files, const char *const *names, unsigned count, enum hub_cert_fault fault)
+{
+    struct pair ca = {.cert = NULL}, server = {.cert = NULL};
+    struct wish w;
+    int rc = authority_open(files, &ca);
+
+    server_wish(&w, names, count, fault);
+    if (rc == 0)
+        rc = pair_make(&server, &w, fault == HUB_CERT_SELF_SIGNED ? NULL : &ca);
+    if (rc == 0)
+        rc = pair_write(&server, files->cert, files->key);
+    pair_free(&server);
+    pair_free(&ca);
+    return rc;
+}
+
+int hub_cert_make_client(const struct hub_cert_files *files, const char *cert, const char *key)
+{
+    const struct wish w = {.usage = CLIENT, .common_name = "ehring-hub test client", .from_days = -1, .until_days = DAYS_VALID};
+    struct pair ca = {.cert = NULL}, client = {.cert = NULL};
+    int rc = authority_open(files, &ca);
+
+    if (rc == 0)
+        rc = pair_make(&client, &w, &ca);
+    if (rc == 0)
+        rc = pair_write(&client, cert, key);
+    pair_free(&client);
+    pair_free(&ca);
     return rc;
 }
 
 bool hub_cert_is_usable(const struct hub_cert_files *files, const char *const *names, unsigned count)
 {
-    X509 *ca = read_cert(files->ca), *cert = read_cert(files->cert);
+    struct pair ca = {.cert = NULL};
+    X509 *cert = read_cert(files->cert);
     char ignored[256];
     bool good = false;
-    time_t tomorrow = time(NULL) + SECONDS_PER_DAY;
 
-    if (!ca || !cert || X509_cmp_time(X509_get0_notAfter(cert), &tomorrow) < 0)
+    if (!authority_read(files, &ca) || !cert || !is_good_for_a_day(cert))
         goto out;
-    if (X509_verify(cert, X509_get0_pubkey(ca)) != 1 || !cert_has_names(cert, names, count))
+    if (X509_verify(cert, X509_get0_pubkey(ca.cert)) != 1 || !cert_has_names(cert, names, count))
         goto out;
-    SSL_CTX *ctx = hub_cert_context(files->cert, files->key, ignored, sizeof(ignored));
+    SSL_CTX *ctx = hub_cert_context(files->cert, files->key, NULL, ignored, sizeof(ignored));
     good = ctx != NULL;
     SSL_CTX_free(ctx);
 out:
-    X509_free(ca);
+    pair_free(&ca);
     X509_free(cert);
     ERR_clear_error();
     return good;
 }
 
-SSL_CTX *hub_cert_context(const char *cert, const char *key, char *why, size_t why_size)
+SSL_CTX *hub_cert_context(const char *cert, const char *key, const char *client_ca, char *why, size_t why_size)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
     if (ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 && SSL_CTX_use_certificate_chain_file(ctx, cert) == 1 &&
-        SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(ctx) == 1) {
+        SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(ctx) == 1 &&
+        (!client_ca || clients_need(ctx, client_ca))) {
         SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
         SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
         SSL_CTX_set_read_ahead(ctx, 1);
@@ -87,8 +140,66 @@ SSL_CTX *hub_cert_context(const char *cert, const char *key, char *why, size_t w
     return NULL;
 }
 
-/* An authority when it has no issuer but itself. */
-static X509 *cert_new(const char *common_name, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *const *names, unsigned count)
+/* What is there is used again, so that who trusts it goes on to. */
+static int authority_open(const struct hub_cert_files *files, struct pair *ca)
+{
+    const struct wish w = {.usage = AUTHORITY, .common_name = "ehring-hub test authority", .from_days = -1, .until_days = DAYS_VALID};
+
+    if (authority_read(files, ca))
+        return 0;
+    pair_free(ca);
+    int rc = pair_make(ca, &w, NULL);
+    return rc < 0 ? rc : pair_write(ca, files->ca, files->ca_key);
+}
+
+static bool authority_read(const struct hub_cert_files *files, struct pair *ca)
+{
+    ca->cert = read_cert(files->ca);
+    ca->key = read_key(files->ca_key);
+    bool good = ca->cert && ca->key && is_good_for_a_day(ca->cert) && X509_check_private_key(ca->cert, ca->key) == 1;
+    ERR_clear_error();
+    return good;
+}
+
+static void server_wish(struct wish *w, const char *const *names, unsigned count, enum hub_cert_fault fault)
+{
+    static const char *const others[] = {"other-host.invalid"};
+
+    *w = (struct wish){.usage = SERVER, .names = names, .name_count = count, .from_days = -1, .until_days = DAYS_VALID};
+    if (fault == HUB_CERT_OTHER_HOST) {
+        w->names = others;
+        w->name_count = 1;
+    } else if (fault == HUB_CERT_EXPIRED) {
+        w->from_days = -3;
+        w->until_days = -1;
+    } else if (fault == HUB_CERT_FUTURE) {
+        w->from_days = 1;
+    }
+    w->common_name = w->name_count > 0 && strlen(w->names[0]) <= 64 ? w->names[0] : "ehring-hub";
+}
+
+static int pair_make(struct pair *p, const struct wish *w, const struct pair *issuer)
+{
+    p->key = EVP_EC_gen("P-256");
+    p->cert = p->key ? cert_new(w, p->key, issuer) : NULL;
+    return p->cert ? 0 : -EIO;
+}
+
+/* The key first: a certificate that is there has one. */
+static int pair_write(const struct pair *p, const char *cert, const char *key)
+{
+    return write_pem(key, NULL, p->key) == 0 && write_pem(cert, p->cert, NULL) == 0 ? 0 : -EIO;
+}
+
+static void pair_free(struct pair *p)
+{
+    X509_free(p->cert);
+    EVP_PKEY_free(p->key);
+    *p = (struct pair){.cert = NULL};
+}
+
+/* Signed by itself when it has no issuer. */
+static X509 *cert_new(const struct wish *w, EVP_PKEY *key, const struct pair *issuer)
 {
     X509 *cert = X509_new();
     uint64_t serial = 0;
@@ -98,14 +209,14 @@ static X509 *cert_new(const char *common_name, EVP_PKEY *key, X509 *issuer, EVP_
     X509_NAME *name = X509_get_subject_name(cert);
     if (X509_set_version(cert, 2) != 1 || ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert), serial >> 1) != 1)
         goto fail;
-    if (!X509_gmtime_adj(X509_getm_notBefore(cert), -SECONDS_PER_DAY) ||
-        !X509_gmtime_adj(X509_getm_notAfter(cert), (long)DAYS_VALID * SECONDS_PER_DAY))
+    if (!X509_gmtime_adj(X509_getm_notBefore(cert), w->from_days * SECONDS_PER_DAY) ||
+        !X509_gmtime_adj(X509_getm_notAfter(cert), w->until_days * SECONDS_PER_DAY))
         goto fail;
-    if (X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1, 0) != 1)
+    if (X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)w->common_name, -1, -1, 0) != 1)
         goto fail;
-    if (X509_set_pubkey(cert, key) != 1 || X509_set_issuer_name(cert, issuer ? X509_get_subject_name(issuer) : name) != 1)
+    if (X509_set_pubkey(cert, key) != 1 || X509_set_issuer_name(cert, issuer ? X509_get_subject_name(issuer->cert) : name) != 1)
         goto fail;
-    if (!extensions_add(cert, issuer, names, count) || X509_sign(cert, issuer_key, EVP_sha256()) == 0)
+    if (!extensions_add(cert, w, issuer ? issuer->cert : cert) || X509_sign(cert, issuer ? issuer->key : key, EVP_sha256()) == 0)
         goto fail;
     return cert;
 fail:
@@ -113,22 +224,24 @@ fail:
     return NULL;
 }
 
-static bool extensions_add(X509 *cert, X509 *issuer, const char *const *names, unsigned count)
+static bool extensions_add(X509 *cert, const struct wish *w, X509 *issuer)
 {
     char text[ALT_NAMES_MAX];
     X509V3_CTX ctx;
 
-    X509V3_set_ctx(&ctx, issuer ? issuer : cert, cert, NULL, NULL, 0);
+    X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
     if (!extension_add(cert, &ctx, NID_subject_key_identifier, "hash"))
         return false;
-    if (!issuer)
+    if (w->usage == AUTHORITY)
         return extension_add(cert, &ctx, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
                extension_add(cert, &ctx, NID_key_usage, "critical,keyCertSign,cRLSign");
-    alt_names(names, count, text);
-    return extension_add(cert, &ctx, NID_basic_constraints, "critical,CA:FALSE") &&
-           extension_add(cert, &ctx, NID_key_usage, "critical,digitalSignature") &&
-           extension_add(cert, &ctx, NID_ext_key_usage, "serverAuth") && extension_add(cert, &ctx, NID_authority_key_identifier, "keyid") &&
-           extension_add(cert, &ctx, NID_subject_alt_name, text);
+    if (!extension_add(cert, &ctx, NID_basic_constraints, "critical,CA:FALSE") ||
+        !extension_add(cert, &ctx, NID_key_usage, "critical,digitalSignature") ||
+        !extension_add(cert, &ctx, NID_ext_key_usage, w->usage == SERVER ? "serverAuth" : "clientAuth") ||
+        !extension_add(cert, &ctx, NID_authority_key_identifier, "keyid"))
+        return false;
+    alt_names(w->names, w->name_count, text);
+    return w->usage == CLIENT || extension_add(cert, &ctx, NID_subject_alt_name, text);
 }
 
 static bool extension_add(X509 *cert, X509V3_CTX *ctx, int nid, const char *value)
@@ -154,6 +267,13 @@ static bool is_address(const char *name)
     unsigned char bytes[16];
 
     return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
+}
+
+static bool is_good_for_a_day(const X509 *cert)
+{
+    time_t tomorrow = time(NULL) + SECONDS_PER_DAY;
+
+    return X509_cmp_time(X509_get0_notAfter(cert), &tomorrow) > 0;
 }
 
 /* Never readable by others, not even between open and chmod. */
@@ -183,6 +303,16 @@ static X509 *read_cert(const char *path)
     return cert;
 }
 
+static EVP_PKEY *read_key(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
+
+    if (file)
+        fclose(file);
+    return key;
+}
+
 static bool cert_has_names(X509 *cert, const char *const *names, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -191,4 +321,16 @@ static bool cert_has_names(X509 *cert, const char *const *names, unsigned count)
             return false;
     }
     return true;
+}
+
+/* A session is resumed only in the context it was made in, so this one needs a name. */
+static bool clients_need(SSL_CTX *ctx, const char *client_ca)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(client_ca);
+
+    if (!names || SSL_CTX_load_verify_locations(ctx, client_ca, NULL) != 1)
+        return false;
+    SSL_CTX_set_client_CA_list(ctx, names);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"hub", 3) == 1;
 }

@@ -141,7 +141,7 @@ static int run(struct hub_broker *b, const struct hub_options *o, const struct h
 
     signals_block(&wait_mask);
     if (!o->no_tls) {
-        ctx = hub_cert_context(o->cert ? o->cert : state->cert.cert, o->key ? o->key : state->cert.key, why, sizeof(why));
+        ctx = hub_cert_context(o->cert ? o->cert : state->cert.cert, o->key ? o->key : state->cert.key, NULL, why, sizeof(why));
         if (!ctx) {
             fprintf(stderr, "ehring-hub: certificate %s: %s\n", o->cert ? o->cert : state->cert.cert, why);
             goto out;

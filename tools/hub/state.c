@@ -29,6 +29,7 @@ int hub_state_open(struct hub_state *s, const struct hub_options *o, struct hub_
     if (rc < 0)
         return complain(rc, "state directory", o->state_dir ? o->state_dir : "$TMPDIR");
     snprintf(s->cert.ca, sizeof(s->cert.ca), "%s/ca.pem", s->dir);
+    snprintf(s->cert.ca_key, sizeof(s->cert.ca_key), "%s/ca.key", s->dir);
     snprintf(s->cert.cert, sizeof(s->cert.cert), "%s/server.pem", s->dir);
     snprintf(s->cert.key, sizeof(s->cert.key), "%s/server.key", s->dir);
     snprintf(s->connection_string, sizeof(s->connection_string), "%s/connection-string", s->dir);
@@ -90,6 +91,7 @@ void hub_state_close(const struct hub_state *s)
     snprintf(key, sizeof(key), "%s/key", s->dir);
     unlink(key);
     unlink(s->cert.ca);
+    unlink(s->cert.ca_key);
     unlink(s->cert.cert);
     unlink(s->cert.key);
     unlink(s->connection_string);
@@ -168,7 +170,7 @@ static int cert_open(const struct hub_state *s, const struct hub_options *o)
         names[count++] = o->names[i];
     if (hub_cert_is_usable(&s->cert, names, count))
         return 0;
-    return complain(hub_cert_make(&s->cert, names, count), "certificate", s->cert.cert);
+    return complain(hub_cert_make(&s->cert, names, count, HUB_CERT_GOOD), "certificate", s->cert.cert);
 }
 
 static int string_write(const char *path, const struct hub_options *o, const struct hub_policy *policy, const char *port, const char *end)
