@@ -34,7 +34,7 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-fr
 ALL_LDFLAGS = -pthread $(SANFLAGS) $(LDFLAGS)
 
 SHIPPER_LIBS := -lqpid-proton -lwslay -lssl -lcrypto -lcurl -lcjson -linih -luring -lm
-HUB_LIBS := -lssl -lcrypto -lcjson -lmicrohttpd
+HUB_LIBS := -lwslay -lssl -lcrypto -lcjson -lmicrohttpd
 TEST_LIBS := -lcriterion $(SHIPPER_LIBS) -lmicrohttpd
 DIRECT_LIBS := -lqpid-proton -lwslay -lssl -lcrypto -lcurl -lcjson
 

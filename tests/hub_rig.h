@@ -31,14 +31,15 @@ struct rig {
     struct hub_in payload;
 };
 
-static inline void rig_connect(struct rig *r)
+/* `way` is how the hub sees it come in; plain when NULL. */
+static inline void rig_connect(struct rig *r, const struct hub_way *way)
 {
     int fds[2];
 
     assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
     r->fd = fds[1];
     r->ended = false;
-    r->conn = hub_conn_open(&r->broker, &r->limits, fds[0], NULL);
+    r->conn = hub_conn_open(&r->broker, &r->limits, fds[0], way);
 }
 
 static inline void rig_play(struct rig *r, const char *fault)
@@ -62,7 +63,7 @@ static inline void rig_open(struct rig *r, const char *fault)
     assert(hub_policies_add(&r->broker.policies, "listen", RIG_KEY, HUB_RIGHT_LISTEN) == 0);
     if (fault)
         rig_play(r, fault);
-    rig_connect(r);
+    rig_connect(r, NULL);
 }
 
 /* What the hub's event loop does with a connection; frees it when it is over. */
@@ -76,7 +77,7 @@ static inline void rig_turn(struct rig *r)
     hub_conn_tick(r->conn);
     hub_conn_pump(r->conn);
     hub_conn_write(r->conn);
-    if (r->conn->state == HUB_CONN_DEAD) {
+    if (hub_conn_is_over(r->conn)) {
         hub_conn_free(r->conn);
         r->conn = NULL;
     }

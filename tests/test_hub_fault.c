@@ -65,6 +65,16 @@ Test(hub_fault, keys_fill_their_fields)
     cr_expect_str_eq(f->error.condition, "amqp:not-allowed");
     cr_expect_str_eq(f->error.text, "a \"b\" \\c");
     hub_fault_free(f);
+    f = read_good("ws-close-after bytes=7 code=1011 text=\"try later\"");
+    cr_expect(f->kind == HUB_FAULT_WS_CLOSE_AFTER && f->bytes == 7 && f->code == 1011 && f->next == 1);
+    cr_expect_str_eq(f->error.text, "try later");
+    hub_fault_free(f);
+    f = read_good("ws-close");
+    cr_expect(f->code == 1001 && hub_fault_is_act(f->kind));
+    hub_fault_free(f);
+    f = read_good("ws-refuse every=2 status=403");
+    cr_expect(f->status == 403 && f->every == 2);
+    hub_fault_free(f);
     f = read_good("server-busy wait=30s code=50008");
     cr_expect_not_null(strstr(f->error.text, "Error code : 50008. Please wait 30 seconds"));
     hub_fault_free(f);
@@ -117,6 +127,12 @@ Test(hub_fault, what_is_wrong_is_named_with_what_is_allowed)
         {"cut-received next=2", "cut-received needs bytes="},
         {"rate-limit window=1s", "rate-limit needs bytes-per-second="},
         {"credit count=1000001", "is no number from 1 to 1000000"},
+        {"ws-split", "ws-split needs bytes="},
+        {"ws-fragment bytes=4097", "ws-fragment: bytes='4097' is no number from 1 to 4096"},
+        {"ws-refuse status=200", "ws-refuse: status='200' is no number from 300 to 599"},
+        {"ws-close code=999", "ws-close: code='999' is no number from 1000 to 4999"},
+        {"ws-close next=1", "ws-close does not take 'next'; it takes code=, text="},
+        {"ws-hang status=1", "ws-hang does not take 'status'; it takes every=, next=, for="},
         {"clear detach", "detach is done at once, it does not stand"},
         {"clear release modify", "one name or none"},
     };

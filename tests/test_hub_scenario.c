@@ -75,7 +75,7 @@ Test(hub_scenario, a_wait_for_connections_counts_those_that_come)
     cr_expect_not(rig_next(&r));
     cr_expect_eq(hub_scenario_done(r.broker.scenario), 0);
     rig_disconnect(&r);
-    rig_connect(&r);
+    rig_connect(&r, NULL);
     rig_turn(&r);
     cr_expect_eq(hub_scenario_done(r.broker.scenario), 2);
     unload(&r);

@@ -1,57 +1,15 @@
 /* The event loop with real sockets: the admin port, ports that close and open again, and the order of file and answer. */
-#include "tests/hub_expect.h"
+#include "tests/hub_loop.h"
 
-#include "tools/hub/server.h"
+#include "tools/hub/listener.h"
 
 #include <cjson/cJSON.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 /* A turn waits as long as nothing happens. */
 TestSuite(hub_server, .timeout = 60);
-
-struct loop {
-    struct rig r; /* its broker is the server's; its socket goes through the loop */
-    struct hub_server *server;
-    uint16_t amqp, admin;
-    sigset_t mask;
-};
-
-static void loop_open(struct loop *l)
-{
-    rig_open(&l->r, NULL);
-    rig_disconnect(&l->r);
-    l->amqp = l->admin = 0;
-    sigemptyset(&l->mask);
-    l->server = hub_server_open(&l->r.broker, &l->r.limits);
-    cr_assert_not_null(l->server);
-    cr_assert_eq(hub_server_listen(l->server, "127.0.0.1", &l->amqp, NULL), 0);
-    cr_assert_eq(hub_server_admin(l->server, "127.0.0.1", &l->admin), 0);
-}
-
-static void loop_close(struct loop *l)
-{
-    hub_server_close(l->server);
-    rig_close(&l->r);
-}
-
-/* A socket, or the negative errno of connect. */
-static int dial(uint16_t port)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0) {
-        fcntl(fd, F_SETFL, O_NONBLOCK);
-        return fd;
-    }
-    int rc = -errno;
-    close(fd);
-    return rc;
-}
 
 /* Turns the loop until the answer has ended. */
 static void http(struct loop *l, const char *method, const char *path, const char *body, char *answer, size_t size)
@@ -81,27 +39,6 @@ static void expect_http(struct loop *l, const char *method, const char *path, co
     http(l, method, path, body, answer, sizeof answer);
     cr_expect_eq(atoi(answer + strlen("HTTP/1.1 ")), status, "%s %s: %s", method, path, answer);
     cr_expect_not_null(strstr(answer, says), "%s %s: %s", method, path, answer);
-}
-
-/* The rig's client over the loop: it turns the loop where the rig turns its connection. */
-static void client_open(struct loop *l)
-{
-    l->r.fd = dial(l->amqp);
-    l->r.conn = NULL;
-    l->r.ended = false;
-    cr_assert_geq(l->r.fd, 0);
-    rig_put_open(&l->r, true, 65536);
-    rig_put_attach(&l->r, 0, false, "hub1", NULL, -1);
-}
-
-static bool client_await(struct loop *l, uint64_t code)
-{
-    for (int turns = 0; turns < 1000 && !l->r.ended; turns++) {
-        if (rig_await(&l->r, code))
-            return true;
-        cr_assert_eq(hub_server_turn(l->server, &l->mask), 0);
-    }
-    return false;
 }
 
 Test(hub_server, the_admin_port_tells_health_counters_and_faults)
@@ -200,6 +137,43 @@ Test(hub_server, reading_goes_on_where_it_stopped_and_a_peer_that_left_meanwhile
     expect_http(&l, "DELETE", "/fault", "", 200, "cleared");
     cr_expect(client_await(&l, HUB_DISPOSITION));
     close(l.r.fd);
+    loop_close(&l);
+}
+
+/* A socket to the port on IPv6, or a negative errno. */
+static int dial_six(uint16_t port)
+{
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
+        return fd;
+    int rc = -errno;
+    close(fd);
+    return rc;
+}
+
+Test(hub_server, one_port_is_listened_on_at_every_address_or_at_none)
+{
+    static const char *const both[] = {"127.0.0.1", "::1", "127.0.0.9"}, *const wild[] = {"0.0.0.0", "::"};
+    uint16_t port = 0, wild_port = 0, taken = 0;
+    struct loop l;
+
+    loop_open(&l);
+    cr_assert_eq(hub_server_listen(l.server, both, 3, &port, NULL), 0);
+    int four = dial(port), six = dial_six(port);
+    cr_expect_geq(four, 0);
+    cr_expect_geq(six, 0, "%s", strerror(-six));
+    for (uint64_t before = l.r.broker.connections; l.r.broker.connections < before + 2;)
+        cr_assert_eq(hub_server_turn(l.server, &l.mask), 0);
+    close(four);
+    close(six);
+    cr_assert_eq(hub_server_listen(l.server, wild, 2, &wild_port, NULL), 0, "an IPv6 wildcard beside one of IPv4");
+    int blocker = hub_listen("::1", &taken);
+    cr_assert_geq(blocker, 0);
+    cr_expect_eq(hub_server_listen(l.server, both, 2, &taken, NULL), -EADDRINUSE);
+    cr_expect_eq(dial(taken), -ECONNREFUSED, "one address was left open");
+    close(blocker);
     loop_close(&l);
 }
 

@@ -16,6 +16,7 @@ static const uint8_t sasl_header[HEADER_LEN] = {'A', 'M', 'Q', 'P', 3, 1, 0, 0};
 static const uint8_t amqp_header[HEADER_LEN] = {'A', 'M', 'Q', 'P', 0, 1, 0, 0};
 
 static void discard(struct hub_conn *c);
+static void ended(struct hub_conn *c);
 static int input(struct hub_conn *c);
 static int header_take(struct hub_conn *c);
 static int frame_take(struct hub_conn *c);
@@ -31,17 +32,17 @@ static void unlist(struct hub_conn *c);
 
 static uint64_t last_conn_id;
 
-struct hub_conn *hub_conn_open(struct hub_broker *b, const struct hub_limits *limits, int fd, SSL_CTX *ctx)
+struct hub_conn *hub_conn_open(struct hub_broker *b, const struct hub_limits *limits, int fd, const struct hub_way *way)
 {
     struct hub_conn *c = hub_alloc(1, sizeof(*c));
 
-    if (hub_sock_open(&c->sock, fd, ctx) < 0) {
-        free(c);
-        return NULL;
-    }
     c->broker = b;
     c->limits = limits;
     c->id = ++last_conn_id;
+    if (hub_stream_open(&c->stream, b, c->id, fd, way) < 0) {
+        free(c);
+        return NULL;
+    }
     c->peer_frame_bytes_max = FRAME_BYTES_MIN;
     c->open_ms = c->last_in_ms = c->last_out_ms = b->now_mono_ms;
     b->connections++;
@@ -63,7 +64,7 @@ bool hub_conn_read(struct hub_conn *c)
         if (c->in.cap == 0)
             hub_buf_room(&c->in, IN_BYTES);
         size_t room = hub_faults_bytes(&c->broker->faults, HUB_FAULT_CUT_RECEIVED, c->in.cap - c->in.len, c->broker->now_mono_ms);
-        ssize_t n = hub_sock_read(&c->sock, c->in.data + c->in.len, room);
+        ssize_t n = hub_stream_read(&c->stream, c->in.data + c->in.len, room);
         if (n == -EINTR)
             continue;
         if (n > 0)
@@ -72,11 +73,14 @@ bool hub_conn_read(struct hub_conn *c)
             c->in.len += (size_t)n;
         taken += n > 0 ? (size_t)n : 0;
         /* TLS hands out records of 16 KiB: a frame of 64 KiB is looked at when there is one, not after each piece. */
-        if (n > 0 && c->sock.ssl && c->in.cap - c->in.len >= HUB_FRAME_BYTES_MAX && taken < READ_BYTES_TURN && !c->sock.cut)
+        if (n > 0 && hub_stream_is_piecewise(&c->stream) && c->in.cap - c->in.len >= HUB_FRAME_BYTES_MAX && taken < READ_BYTES_TURN &&
+            !c->stream.sock.cut)
             continue;
         if (c->in.len > 0 && input(c) < 0)
             fail(c);
-        if (c->sock.cut || (n < 0 && n != -EAGAIN && !c->peer_closed))
+        if (n == -ESHUTDOWN)
+            ended(c);
+        else if (c->stream.sock.cut || (n < 0 && n != -EAGAIN && !c->peer_closed))
             c->state = HUB_CONN_DEAD;
         if (n < 0)
             break;
@@ -90,7 +94,7 @@ void hub_conn_write(struct hub_conn *c)
 {
     while (hub_buf_used(&c->out) > 0 && c->state != HUB_CONN_DEAD) {
         size_t len = hub_faults_bytes(&c->broker->faults, HUB_FAULT_CUT_SENT, hub_buf_used(&c->out), c->broker->now_mono_ms);
-        ssize_t n = hub_sock_write(&c->sock, c->out.data + c->out.head, len);
+        ssize_t n = hub_stream_write(&c->stream, c->out.data + c->out.head, len);
         if (n == -EINTR)
             continue;
         if (n == -EAGAIN)
@@ -101,15 +105,19 @@ void hub_conn_write(struct hub_conn *c)
         }
         hub_buf_take(&c->out, (size_t)n);
         pass(c, HUB_FAULT_CUT_SENT, (size_t)n);
-        if (c->sock.cut)
+        if (c->stream.sock.cut)
             c->state = HUB_CONN_DEAD;
         c->last_out_ms = c->broker->now_mono_ms;
     }
     hub_buf_pack(&c->out);
+    if (c->state != HUB_CONN_DEAD && hub_stream_flush(&c->stream) < 0)
+        c->state = HUB_CONN_DEAD;
 }
 
 void hub_conn_pump(struct hub_conn *c)
 {
+    if (c->state == HUB_CONN_CLOSING && hub_buf_used(&c->out) == 0)
+        hub_stream_finish(&c->stream);
     if (c->state != HUB_CONN_OPEN)
         return;
     hub_settle_due(c);
@@ -129,8 +137,10 @@ void hub_conn_tick(struct hub_conn *c)
 
     if (c->state == HUB_CONN_CLOSING && now - c->close_ms > CLOSE_WAIT_MS)
         c->state = HUB_CONN_DEAD;
-    if (c->state < HUB_CONN_OPEN && now - c->open_ms > c->limits->token_wait_ms)
-        c->state = HUB_CONN_DEAD;
+    if (c->state < HUB_CONN_OPEN && now - c->open_ms > c->limits->token_wait_ms) {
+        c->state = hub_stream_expire(&c->stream) ? HUB_CONN_CLOSING : HUB_CONN_DEAD;
+        c->close_ms = now;
+    }
     if (c->state != HUB_CONN_OPEN)
         return;
     if (!c->login && !c->saw_token && now - c->open_ms > c->limits->token_wait_ms) {
@@ -162,7 +172,16 @@ void hub_conn_cut(struct hub_conn *c)
     if (c->state == HUB_CONN_DEAD)
         return;
     c->state = HUB_CONN_DEAD;
-    c->sock.cut = true;
+    c->stream.sock.cut = true;
+    c->broker->connections_cut++;
+}
+
+void hub_conn_close_websocket(struct hub_conn *c, uint16_t code, const char *reason)
+{
+    if (c->state >= HUB_CONN_CLOSING || !hub_stream_close_websocket(&c->stream, code, reason))
+        return;
+    c->state = HUB_CONN_CLOSING;
+    c->close_ms = c->broker->now_mono_ms;
     c->broker->connections_cut++;
 }
 
@@ -180,12 +199,19 @@ void hub_conn_check_claims(struct hub_conn *c)
 
 bool hub_conn_wants_write(const struct hub_conn *c)
 {
-    return hub_buf_used(&c->out) > 0 || c->sock.wants_write;
+    return hub_buf_used(&c->out) > 0 || hub_stream_wants_write(&c->stream);
 }
 
 bool hub_conn_is_full(const struct hub_conn *c)
 {
-    return hub_buf_used(&c->out) + hub_buf_used(&c->delayed) > HUB_OUT_BYTES_MAX;
+    return c->state < HUB_CONN_CLOSING &&
+           hub_buf_used(&c->out) + hub_buf_used(&c->delayed) + hub_stream_waiting(&c->stream) > HUB_OUT_BYTES_MAX;
+}
+
+bool hub_conn_is_over(const struct hub_conn *c)
+{
+    return c->state == HUB_CONN_DEAD ||
+           (c->state == HUB_CONN_CLOSING && c->peer_closed && hub_stream_is_done(&c->stream) && !hub_conn_wants_write(c));
 }
 
 void hub_conn_free(struct hub_conn *c)
@@ -195,7 +221,7 @@ void hub_conn_free(struct hub_conn *c)
         if (c->sessions[i])
             hub_session_free(c->sessions[i]);
     }
-    hub_sock_close(&c->sock);
+    hub_stream_close(&c->stream);
     hub_buf_free(&c->in);
     hub_buf_free(&c->out);
     hub_buf_free(&c->delayed);
@@ -210,10 +236,22 @@ static void discard(struct hub_conn *c)
     uint8_t bytes[4096];
     ssize_t n;
 
-    while ((n = hub_sock_read(&c->sock, bytes, sizeof(bytes))) > 0)
+    while ((n = hub_stream_read(&c->stream, bytes, sizeof(bytes))) > 0)
         ;
-    if (n != -EAGAIN && n != -EINTR)
+    if (n == -ESHUTDOWN)
+        ended(c);
+    else if (n != -EAGAIN && n != -EINTR)
         c->state = HUB_CONN_DEAD;
+}
+
+/* No byte of AMQP follows; what is to be written still is, and the peer closes. */
+static void ended(struct hub_conn *c)
+{
+    if (c->state < HUB_CONN_CLOSING) {
+        c->close_ms = c->broker->now_mono_ms;
+        c->state = HUB_CONN_CLOSING;
+    }
+    c->peer_closed = true;
 }
 
 /* Takes whole headers and frames out of the input. -EPROTO: c->error says why the connection is over. */
@@ -387,7 +425,7 @@ static void pass(struct hub_conn *c, enum hub_fault_kind kind, size_t len)
 {
     if (!hub_faults_pass(&c->broker->faults, kind, len, c->broker->now_mono_ms))
         return;
-    c->sock.cut = true;
+    c->stream.sock.cut = true;
     c->broker->connections_cut++;
 }
 

@@ -4,8 +4,8 @@
 
 #include "engine.h"
 
-/* Takes over an accepted descriptor, TLS when ctx is not NULL. NULL: it could not. */
-struct hub_conn *hub_conn_open(struct hub_broker *b, const struct hub_limits *limits, int fd, SSL_CTX *ctx);
+/* Takes over an accepted descriptor that came in this way; plain when it is NULL. NULL: it could not. */
+struct hub_conn *hub_conn_open(struct hub_broker *b, const struct hub_limits *limits, int fd, const struct hub_way *way);
 
 /* Reads and answers what has come. True: there may be more at once. */
 bool hub_conn_read(struct hub_conn *c);
@@ -25,6 +25,9 @@ void hub_conn_fail(struct hub_conn *c, const struct hub_error *error);
 /* Ends it now, without a word. */
 void hub_conn_cut(struct hub_conn *c);
 
+/* Closes the WebSocket under it with a code, at once; nothing where there is none. */
+void hub_conn_close_websocket(struct hub_conn *c, uint16_t code, const char *reason);
+
 /* Detaches the links that no token covers any more. */
 void hub_conn_check_claims(struct hub_conn *c);
 
@@ -33,6 +36,9 @@ bool hub_conn_wants_write(const struct hub_conn *c);
 
 /* Whether so much output waits that nothing more is read. */
 bool hub_conn_is_full(const struct hub_conn *c);
+
+/* Whether it is to be freed: all is said and written, or nobody is there. */
+bool hub_conn_is_over(const struct hub_conn *c);
 
 /* Closes and frees. */
 void hub_conn_free(struct hub_conn *c);

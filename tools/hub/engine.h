@@ -6,8 +6,8 @@
 #include "broker.h"
 #include "buf.h"
 #include "frame.h"
-#include "sock.h"
 #include "store.h"
+#include "stream.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,7 +52,7 @@ struct hub_grant {
 struct hub_conn {
     struct hub_broker *broker;
     const struct hub_limits *limits;
-    struct hub_sock sock;
+    struct hub_stream stream;
     struct hub_buf in, out;
     struct hub_buf delayed; /* disposition frames that wait, see settle.c */
     struct hub_buf spare;   /* of the last delivery in several frames, for the next one */

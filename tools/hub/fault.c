@@ -159,5 +159,5 @@ static void use(struct hub_fault *f)
 
 static bool is_setting(enum hub_fault_kind kind)
 {
-    return kind >= HUB_FAULT_STOP_CREDIT && kind <= HUB_FAULT_RATE;
+    return kind >= HUB_FAULT_STOP_CREDIT && kind <= HUB_FAULT_WS_FRAGMENT;
 }

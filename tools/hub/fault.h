@@ -24,9 +24,13 @@ enum hub_fault_kind {
     HUB_FAULT_REFUSE_ATTACH,
     HUB_FAULT_FAIL_CBS,
     HUB_FAULT_FAIL_MANAGEMENT,
+    HUB_FAULT_WS_REFUSE, /* an upgrade */
+    HUB_FAULT_WS_HANG,   /* an upgrade is not answered */
+    HUB_FAULT_WS_PING,   /* ahead of a message */
     /* of bytes */
     HUB_FAULT_CUT_RECEIVED,
     HUB_FAULT_CUT_SENT,
+    HUB_FAULT_WS_CLOSE_AFTER,
     /* settings: one of a kind stands at a time */
     HUB_FAULT_STOP_CREDIT,
     HUB_FAULT_STOP_READING,
@@ -36,12 +40,15 @@ enum hub_fault_kind {
     HUB_FAULT_CREDIT,
     HUB_FAULT_TOKEN_LIFE,
     HUB_FAULT_RATE,
+    HUB_FAULT_WS_SPLIT,
+    HUB_FAULT_WS_FRAGMENT,
     /* done at once */
     HUB_FAULT_DROP_CONNECTIONS,
     HUB_FAULT_DETACH,
     HUB_FAULT_END,
     HUB_FAULT_CLOSE,
     HUB_FAULT_EXPIRE_TOKENS,
+    HUB_FAULT_WS_CLOSE,
     HUB_FAULT_CLEAR,
 };
 

@@ -7,6 +7,7 @@
 #include "fault.h"
 
 #include "buf.h"
+#include "websocket.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -35,6 +36,10 @@ enum {
     SILENT = 1 << 16,
     MODIFIED = 1 << 17,
     NAME = 1 << 18,
+    CLOSE_CODE = 1 << 19,
+    HTTP_STATUS = 1 << 20,
+    REASON = 1 << 21,
+    PIECE = 1 << 22,
     TIMES = EVERY | NEXT | FOR,
     DELIVERY = TIMES | ADDRESS | PATTERN,
     ERROR = CONDITION | TEXT,
@@ -73,6 +78,13 @@ static const struct row {
     {"credit", HUB_FAULT_CREDIT, FOR | COUNT, COUNT, false, "", ""},
     {"token-life", HUB_FAULT_TOKEN_LIFE, FOR | MAX, MAX, false, "", ""},
     {"rate-limit", HUB_FAULT_RATE, FOR | RATE | WINDOW | CODE | WAIT, RATE, false, BUSY, ""},
+    {"ws-refuse", HUB_FAULT_WS_REFUSE, TIMES | HTTP_STATUS | TEXT, 0, false, "", "The hub was told to refuse this upgrade."},
+    {"ws-hang", HUB_FAULT_WS_HANG, TIMES, 0, false, "", ""},
+    {"ws-ping", HUB_FAULT_WS_PING, TIMES, 0, false, "", ""},
+    {"ws-split", HUB_FAULT_WS_SPLIT, FOR | BYTES, BYTES, false, "", ""},
+    {"ws-fragment", HUB_FAULT_WS_FRAGMENT, FOR | PIECE, PIECE, false, "", ""},
+    {"ws-close-after", HUB_FAULT_WS_CLOSE_AFTER, NEXT | FOR | BYTES | CLOSE_CODE | REASON, BYTES, false, "", ""},
+    {"ws-close", HUB_FAULT_WS_CLOSE, CLOSE_CODE | REASON, 0, false, "", ""},
     {"drop-connections", HUB_FAULT_DROP_CONNECTIONS, 0, 0, false, "", ""},
     {"detach", HUB_FAULT_DETACH, ADDRESS | ERROR, 0, false, "amqp:link:detach-forced", "The hub was told to detach this link."},
     {"end", HUB_FAULT_END, ERROR, 0, false, "amqp:internal-error", "The hub was told to end this session."},
@@ -116,6 +128,10 @@ static const struct key {
     {"code", CODE, NUMBER, AT(code), 10000, 99999},
     {"wait", WAIT, TIME, AT(time_ms), 1000, 3600000},
     {"status", STATUS, NUMBER, AT(status), 100, 599},
+    {"code", CLOSE_CODE, NUMBER, AT(code), 1000, 4999},
+    {"status", HTTP_STATUS, NUMBER, AT(status), 300, 599},
+    {"text", REASON, STRING, AT(error.text), 0, HUB_WEBSOCKET_REASON_MAX + 1},
+    {"bytes", PIECE, NUMBER, AT(bytes), 1, HUB_WEBSOCKET_FRAGMENT_MAX},
     {"silent", SILENT, YES_NO, AT(unanswered), 0, 0},
     {"delivery-failed", MODIFIED, YES_NO, AT(delivery_failed), 0, 0},
     {"undeliverable-here", MODIFIED, YES_NO, AT(undeliverable_here), 0, 0},
@@ -392,9 +408,11 @@ static void texts_complete(struct hub_fault *f)
     if (strcmp(f->error.condition, "none") == 0)
         hub_error_set(&f->error, "", "%s", ""); /* an error without a condition is none at all */
     if (f->status == 0)
-        f->status = f->kind == HUB_FAULT_FAIL_CBS ? 401 : 500;
-    if ((f->kind == HUB_FAULT_CUT_RECEIVED || f->kind == HUB_FAULT_CUT_SENT) && f->next == 0)
+        f->status = f->kind == HUB_FAULT_FAIL_CBS ? 401 : f->kind == HUB_FAULT_WS_REFUSE ? 503 : 500;
+    if (f->kind >= HUB_FAULT_CUT_RECEIVED && f->kind <= HUB_FAULT_WS_CLOSE_AFTER && f->next == 0)
         f->next = 1;
+    if ((f->kind == HUB_FAULT_WS_CLOSE || f->kind == HUB_FAULT_WS_CLOSE_AFTER) && f->code == 0)
+        f->code = 1001;
     if (!is_busy || f->error.text[0])
         return;
     if (f->code == 0)

@@ -3,20 +3,20 @@
 #define HUB_LISTENER_H
 
 #include "address.h"
-
-#include <openssl/ssl.h>
+#include "stream.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { HUB_LISTENERS_MAX = 2 };
+enum { HUB_ADDRESSES_MAX = 8, HUB_LISTENERS_MAX = HUB_TRANSPORTS * HUB_ADDRESSES_MAX };
 
 /* What an epoll event of the listener points to. */
 struct hub_listener {
     char address[HUB_NAME_MAX];
     uint16_t port;
-    int fd; /* -1: closed */
-    SSL_CTX *ctx;
+    int fd;        /* -1: closed */
+    bool six_only; /* an IPv6 address beside others: the port is theirs too */
+    struct hub_way way;
 };
 
 struct hub_listeners {
@@ -29,8 +29,9 @@ struct hub_listeners {
 /* A socket that listens on an address. Port 0: the kernel chooses; stores the one in use. The descriptor, or a negative errno. */
 int hub_listen(const char *address, uint16_t *port);
 
-/* Listens and tells epoll; with TLS when ctx is not NULL. 0 or a negative errno. */
-int hub_listeners_add(struct hub_listeners *s, const char *address, uint16_t *port, SSL_CTX *ctx);
+/* Listens on one port of all these addresses and tells epoll. Port 0: the kernel chooses; stores the one in use. 0, or a negative errno: on
+ * none of them. */
+int hub_listeners_add(struct hub_listeners *s, const char *const *addresses, unsigned count, uint16_t *port, const struct hub_way *way);
 
 /* Closes or opens all, so that a client sees the change from the return on. False: a port could not be opened again yet. */
 bool hub_listeners_set(struct hub_listeners *s, bool open);

@@ -167,9 +167,9 @@ static int listen_all(struct hub_server *s, struct hub_broker *b, const struct h
     int rc = 0;
 
     if (!o->no_plain)
-        rc = hub_server_listen(s, o->listen, &ports.amqp, NULL);
+        rc = hub_server_listen(s, &o->listen, 1, &ports.amqp, NULL);
     if (rc == 0 && ctx)
-        rc = hub_server_listen(s, o->listen, (port = &ports.amqps, &ports.amqps), ctx);
+        rc = hub_server_listen(s, &o->listen, 1, (port = &ports.amqps, &ports.amqps), &(struct hub_way){.ctx = ctx});
     if (rc == 0 && o->has_admin)
         rc = hub_server_admin(s, o->listen, (port = &ports.admin, &ports.admin));
     if (rc < 0) {

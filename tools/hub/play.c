@@ -77,6 +77,8 @@ static void act_on(struct hub_conn *c, const struct hub_fault *f)
         hub_conn_cut(c);
     else if (f->kind == HUB_FAULT_CLOSE)
         hub_conn_fail(c, &f->error);
+    else if (f->kind == HUB_FAULT_WS_CLOSE)
+        hub_conn_close_websocket(c, (uint16_t)f->code, f->error.text);
     else if (f->kind == HUB_FAULT_DETACH)
         detach_senders(c, f);
     else if (f->kind == HUB_FAULT_END)

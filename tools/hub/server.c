@@ -51,7 +51,6 @@ static void peer_turn(const struct hub_server *s, struct peer *p);
 static void peer_serve(struct peer *p);
 static int flush_all(struct hub_server *s);
 static int file_flush(struct hub_broker *b);
-static bool is_over(const struct hub_conn *c);
 static void peer_free(struct hub_server *s, struct peer *p);
 static void peer_watch(struct hub_server *s, struct peer *p);
 
@@ -74,9 +73,9 @@ struct hub_server *hub_server_open(struct hub_broker *b, const struct hub_limits
     return s;
 }
 
-int hub_server_listen(struct hub_server *s, const char *address, uint16_t *port, SSL_CTX *ctx)
+int hub_server_listen(struct hub_server *s, const char *const *addresses, unsigned count, uint16_t *port, const struct hub_way *way)
 {
-    return hub_listeners_add(&s->listeners, address, port, ctx);
+    return hub_listeners_add(&s->listeners, addresses, count, port, way);
 }
 
 int hub_server_admin(struct hub_server *s, const char *address, uint16_t *port)
@@ -196,7 +195,7 @@ static void accept_all(struct hub_server *s, const struct hub_listener *listener
             close(fd);
             continue;
         }
-        struct hub_conn *c = hub_conn_open(s->broker, s->limits, fd, listener->ctx);
+        struct hub_conn *c = hub_conn_open(s->broker, s->limits, fd, &listener->way);
         if (!c)
             continue;
         struct peer *p = hub_alloc(1, sizeof(*p));
@@ -224,7 +223,7 @@ static void peer_turn(const struct hub_server *s, struct peer *p)
     if (hub_broker_fault(s->broker, HUB_FAULT_STOP_READING))
         p->again = true;
     else
-        p->again = hub_conn_read(p->conn) || (p->conn->state == HUB_CONN_OPEN && hub_conn_is_full(p->conn));
+        p->again = hub_conn_read(p->conn) || hub_conn_is_full(p->conn);
 }
 
 /* What was written makes room for more events; after some of them the other connections have their turn. */
@@ -256,7 +255,7 @@ static int flush_all(struct hub_server *s)
         if (tick)
             hub_conn_tick(p->conn);
         peer_serve(p);
-        if (is_over(p->conn))
+        if (hub_conn_is_over(p->conn))
             peer_free(s, p);
         else
             peer_watch(s, p);
@@ -277,11 +276,6 @@ static int file_flush(struct hub_broker *b)
     return rc;
 }
 
-static bool is_over(const struct hub_conn *c)
-{
-    return c->state == HUB_CONN_DEAD || (c->state == HUB_CONN_CLOSING && c->peer_closed && !hub_conn_wants_write(c));
-}
-
 static void peer_free(struct hub_server *s, struct peer *p)
 {
     for (struct peer **at = &s->peers; *at; at = &(*at)->next) {
@@ -298,8 +292,7 @@ static void peer_free(struct hub_server *s, struct peer *p)
 /* One that is not to be read and has nothing to write is taken out: its hang-up would wake the loop for ever. */
 static void peer_watch(struct hub_server *s, struct peer *p)
 {
-    bool full = hub_conn_is_full(p->conn) && p->conn->state == HUB_CONN_OPEN;
-    bool reads = !full && !hub_broker_fault(s->broker, HUB_FAULT_STOP_READING);
+    bool reads = !hub_conn_is_full(p->conn) && !hub_broker_fault(s->broker, HUB_FAULT_STOP_READING);
     uint32_t events = (uint32_t)(reads ? EPOLLIN : 0) | (uint32_t)(hub_conn_wants_write(p->conn) ? EPOLLOUT : 0);
     struct epoll_event e = {.events = events, .data.ptr = p};
     int op = events == 0 ? EPOLL_CTL_DEL : p->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;

@@ -11,9 +11,9 @@ struct hub_server;
 /* Makes a loop that listens nowhere yet; broker and limits must outlive it. NULL: a message went to stderr. */
 struct hub_server *hub_server_open(struct hub_broker *b, const struct hub_limits *limits);
 
-/* Listens on an address; with TLS when ctx is not NULL. Port 0: the kernel chooses; stores the one in use. At most two. 0 or a negative
- * errno. */
-int hub_server_listen(struct hub_server *s, const char *address, uint16_t *port, SSL_CTX *ctx);
+/* Listens on one port of some addresses for connections that come in this way (NULL: plain). Port 0: the kernel chooses; stores the one in
+ * use. 0 or a negative errno: it listens on none of them. */
+int hub_server_listen(struct hub_server *s, const char *const *addresses, unsigned count, uint16_t *port, const struct hub_way *way);
 
 /* Opens the admin port. Port 0: the kernel chooses; stores the one in use. 0 or a negative errno. */
 int hub_server_admin(struct hub_server *s, const char *address, uint16_t *port);

@@ -7,10 +7,13 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+static bool is_tls(const struct hub_sock *s);
 static ssize_t tls_result(struct hub_sock *s, int n);
+static void handshake_note(struct hub_sock *s);
 
 int hub_sock_open(struct hub_sock *s, int fd, SSL_CTX *ctx)
 {
@@ -31,7 +34,7 @@ int hub_sock_open(struct hub_sock *s, int fd, SSL_CTX *ctx)
 
 ssize_t hub_sock_read(struct hub_sock *s, void *to, size_t len)
 {
-    if (s->ssl) {
+    if (is_tls(s)) {
         ERR_clear_error();
         return tls_result(s, SSL_read(s->ssl, to, len > INT_MAX ? INT_MAX : (int)len));
     }
@@ -43,7 +46,7 @@ ssize_t hub_sock_read(struct hub_sock *s, void *to, size_t len)
 
 ssize_t hub_sock_write(struct hub_sock *s, const void *from, size_t len)
 {
-    if (s->ssl) {
+    if (is_tls(s)) {
         ERR_clear_error();
         return tls_result(s, SSL_write(s->ssl, from, len > INT_MAX ? INT_MAX : (int)len));
     }
@@ -51,17 +54,30 @@ ssize_t hub_sock_write(struct hub_sock *s, const void *from, size_t len)
     return n < 0 ? -errno : n;
 }
 
+void hub_sock_half_close(struct hub_sock *s)
+{
+    ERR_clear_error();
+    if (is_tls(s) && SSL_is_init_finished(s->ssl))
+        SSL_shutdown(s->ssl);
+    shutdown(s->fd, SHUT_WR);
+}
+
 void hub_sock_close(struct hub_sock *s)
 {
     if (s->ssl) {
         ERR_clear_error();
-        if (SSL_is_init_finished(s->ssl) && !s->cut)
+        if (SSL_is_init_finished(s->ssl) && !s->cut && !s->handshake_failed)
             SSL_shutdown(s->ssl);
         SSL_free(s->ssl);
     }
     if (s->fd >= 0)
         close(s->fd);
     *s = (struct hub_sock){.fd = -1};
+}
+
+static bool is_tls(const struct hub_sock *s)
+{
+    return s->ssl && !s->handshake_failed;
 }
 
 static ssize_t tls_result(struct hub_sock *s, int n)
@@ -75,7 +91,22 @@ static ssize_t tls_result(struct hub_sock *s, int n)
     case SSL_ERROR_WANT_WRITE:
         s->wants_write = true;
         return -EAGAIN;
+    case SSL_ERROR_SSL:
+        if (!SSL_is_init_finished(s->ssl))
+            handshake_note(s);
+        return -ECONNRESET;
     default:
         return -ECONNRESET;
     }
+}
+
+static void handshake_note(struct hub_sock *s)
+{
+    unsigned long error = ERR_peek_error();
+    const char *reason = ERR_reason_error_string(error);
+    int code = ERR_GET_REASON(error);
+
+    s->handshake_failed = true;
+    s->peer_refused = code == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE || code == SSL_R_CERTIFICATE_VERIFY_FAILED;
+    snprintf(s->why, sizeof(s->why), "%s", reason ? reason : "for a reason unknown");
 }
