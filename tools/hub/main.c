@@ -1,5 +1,6 @@
 /* ehring-hub: options in, signals, start and stop order. */
 #include "dump.h"
+#include "jwt.h"
 #include "options.h"
 #include "play.h"
 #include "scenario.h"
@@ -17,13 +18,15 @@ static volatile sig_atomic_t stop_wanted, stats_wanted;
 
 /* Those in use; 0: not listening. */
 struct ports {
-    uint16_t amqp, amqps, admin;
+    uint16_t amqp, amqps, ws, wss, admin;
 };
 
 static int setup(struct hub_broker *b, struct hub_storefile *file, const struct hub_options *o);
 static int add_all(struct hub_broker *b, const struct hub_options *o);
 static int add_faults(struct hub_broker *b, const struct hub_options *o);
+static int add_jwt_key(struct hub_broker *b, const char *path);
 static int run(struct hub_broker *b, const struct hub_options *o, const struct hub_state *state);
+static SSL_CTX *context_open(const struct hub_options *o, const struct hub_state *state);
 static int listen_all(struct hub_server *s, struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, SSL_CTX *ctx);
 static int announce(const struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, const struct ports *ports);
 static void port_put(char *text, size_t size, const char *name, uint16_t port);
@@ -74,10 +77,12 @@ static int setup(struct hub_broker *b, struct hub_storefile *file, const struct 
     b->verbose = o->verbose;
     b->store_bytes_max = o->store_bytes_max;
     b->now_ms = (int64_t)time(NULL) * 1000;
-    snprintf(b->host, sizeof(b->host), "%s", strcmp(o->listen, "127.0.0.1") == 0 ? "localhost" : o->listen);
+    snprintf(b->host, sizeof(b->host), "%s", strcmp(o->listens[0], "127.0.0.1") == 0 ? "localhost" : o->listens[0]);
     rc = add_all(b, o);
     if (rc == 0)
         rc = add_faults(b, o);
+    if (rc == 0)
+        rc = add_jwt_key(b, o->jwt_key);
     if (rc < 0 || !o->store_file)
         return rc;
     rc = hub_storefile_open(file, o->store_file);
@@ -126,6 +131,19 @@ static int add_faults(struct hub_broker *b, const struct hub_options *o)
     return rc;
 }
 
+static int add_jwt_key(struct hub_broker *b, const char *path)
+{
+    char why[128];
+
+    if (!path)
+        return 0;
+    b->jwt_key = hub_jwt_key_read(path, why, sizeof(why));
+    if (b->jwt_key)
+        return 0;
+    fprintf(stderr, "ehring-hub: --jwt-key %s: %s\n", path, why);
+    return -EINVAL;
+}
+
 static int run(struct hub_broker *b, const struct hub_options *o, const struct hub_state *state)
 {
     struct hub_limits limits = {.message_bytes_max = o->message_bytes_max,
@@ -136,17 +154,11 @@ static int run(struct hub_broker *b, const struct hub_options *o, const struct h
     struct hub_server *server = NULL;
     sigset_t wait_mask;
     SSL_CTX *ctx = NULL;
-    char why[256];
     int rc = -EIO;
 
     signals_block(&wait_mask);
-    if (!o->no_tls) {
-        ctx = hub_cert_context(o->cert ? o->cert : state->cert.cert, o->key ? o->key : state->cert.key, NULL, why, sizeof(why));
-        if (!ctx) {
-            fprintf(stderr, "ehring-hub: certificate %s: %s\n", o->cert ? o->cert : state->cert.cert, why);
-            goto out;
-        }
-    }
+    if (!o->no_tls && !(ctx = context_open(o, state)))
+        goto out;
     server = hub_server_open(b, &limits);
     if (!server || listen_all(server, b, o, state, ctx) < 0)
         goto out;
@@ -160,20 +172,46 @@ out:
     return rc;
 }
 
+static SSL_CTX *context_open(const struct hub_options *o, const struct hub_state *state)
+{
+    const char *cert, *key;
+    char why[256];
+
+    hub_state_certificate(state, o, &cert, &key);
+    SSL_CTX *ctx = hub_cert_context(cert, key, o->client_ca, why, sizeof(why));
+    if (!ctx)
+        fprintf(stderr, "ehring-hub: certificate %s%s%s: %s\n", cert, o->client_ca ? " and client authority " : "",
+                o->client_ca ? o->client_ca : "", why);
+    return ctx;
+}
+
 static int listen_all(struct hub_server *s, struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, SSL_CTX *ctx)
 {
-    struct ports ports = {.amqp = o->no_plain ? 0 : o->amqp_port, .amqps = ctx ? o->amqps_port : 0, .admin = o->admin_port};
-    const uint16_t *port = &ports.amqp;
+    struct ports ports = {.amqp = 0};
+    const struct {
+        bool wanted;
+        uint16_t wish, *used;
+        struct hub_way way;
+    } rows[] = {{!o->no_plain, o->amqp_port, &ports.amqp, {.ctx = NULL}},
+                {ctx, o->amqps_port, &ports.amqps, {.ctx = ctx}},
+                {o->has_ws, o->ws_port, &ports.ws, {.websocket = true}},
+                {o->has_wss, o->wss_port, &ports.wss, {.ctx = ctx, .websocket = true}}};
+    const uint16_t *port = &ports.admin;
     int rc = 0;
 
-    if (!o->no_plain)
-        rc = hub_server_listen(s, &o->listen, 1, &ports.amqp, NULL);
-    if (rc == 0 && ctx)
-        rc = hub_server_listen(s, &o->listen, 1, (port = &ports.amqps, &ports.amqps), &(struct hub_way){.ctx = ctx});
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]) && rc == 0; i++) {
+        if (!rows[i].wanted)
+            continue;
+        *rows[i].used = rows[i].wish;
+        rc = hub_server_listen(s, o->listens, o->listen_count, rows[i].used, &rows[i].way);
+        port = rows[i].used;
+    }
+    ports.admin = o->admin_port;
     if (rc == 0 && o->has_admin)
-        rc = hub_server_admin(s, o->listen, (port = &ports.admin, &ports.admin));
+        rc = hub_server_admin(s, o->listens[0], (port = &ports.admin, &ports.admin));
     if (rc < 0) {
-        fprintf(stderr, "ehring-hub: listen on %s port %u: %s\n", o->listen, *port, strerror(-rc));
+        fprintf(stderr, "ehring-hub: listen on %s%s port %u: %s\n", o->listens[0], o->listen_count > 1 ? " and others" : "", *port,
+                strerror(-rc));
         return rc;
     }
     return announce(b, o, state, &ports);
@@ -182,12 +220,14 @@ static int listen_all(struct hub_server *s, struct hub_broker *b, const struct h
 static int announce(const struct hub_broker *b, const struct hub_options *o, const struct hub_state *state, const struct ports *ports)
 {
     char file[96], line[96] = "";
-    int rc = hub_state_write_strings(state, o, &b->policies.at[0], ports->amqp, ports->amqps);
+    int rc = hub_state_write_strings(state, o, &b->policies, ports->amqp, ports->amqps);
 
     if (rc < 0)
         return rc;
     port_put(line, sizeof(line), "amqp", ports->amqp);
     port_put(line, sizeof(line), "amqps", ports->amqps);
+    port_put(line, sizeof(line), "ws", ports->ws);
+    port_put(line, sizeof(line), "wss", ports->wss);
     snprintf(file, sizeof(file), "%s", line);
     port_put(file, sizeof(file), "admin", ports->admin);
     for (char *at = file; (at = strchr(at, ' ')); at++)

@@ -1,30 +1,44 @@
 /* The command line. */
 #include "options.h"
 
+#include "cert.h"
+#include "listener.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
+/* In two pieces: a compiler need not take a longer one. */
+static const char help_listening[] =
     "usage: ehring-hub [OPTION]...\n"
     "A local Azure Event Hub in one process: AMQP 1.0 with and without TLS, tokens, batches, partitions.\n"
     "\n"
-    "  --listen ADDR             address to listen on (127.0.0.1)\n"
+    "  --listen ADDR             address to listen on, IPv4 or IPv6; may be repeated, at most 8 (127.0.0.1)\n"
     "  --amqp-port PORT          port without TLS, 0: the kernel chooses (5672)\n"
     "  --amqps-port PORT         port with TLS, 0: the kernel chooses (5671)\n"
+    "  --ws-port PORT, --wss-port PORT\n"
+    "                            ports for AMQP over WebSocket, without and with TLS, 0: the kernel chooses (no such ports)\n"
     "  --no-tls                  listen without TLS only\n"
     "  --no-plain                listen with TLS only\n"
-    "  --ports-file FILE         write amqp=PORT, amqps=PORT and admin=PORT there when listening\n"
+    "  --ports-file FILE         write amqp=PORT, amqps=PORT, ws=PORT, wss=PORT and admin=PORT there when listening\n"
     "  --cert FILE --key FILE    certificate chain and key in PEM (made at start, with an authority)\n"
     "  --name NAME               further name of the made certificate; may be repeated\n"
-    "  --state-dir DIR           for ca.pem, server.pem, server.key, key, connection-string and\n"
-    "                            connection-string-plain; what is there is used again (a new directory in $TMPDIR)\n"
+    "  --cert-fault FAULT        present a certificate that is expired, future, of other-host, or self-signed\n"
+    "  --client-ca FILE          clients need a certificate signed by this authority\n"
+    "  --client-cert-dir DIR     write client.pem and client.key there, signed by the hub's own authority\n"
+    "  --state-dir DIR           for certificates, keys and connection strings, see ehring-hub(1); what is there is used\n"
+    "                            again (a new directory in $TMPDIR)\n";
+static const char help_rest[] =
     "  --hub NAME:PARTITIONS[:GROUP,...]\n"
     "                            a hub; may be repeated; the group $Default is always there (hub1:4)\n"
     "  --policy NAME             name of the shared access policy (RootManageSharedAccessKey)\n"
     "  --key-file FILE           its key as text (random, kept in the state directory)\n"
+    "  --secondary-key-file FILE its second key (random, kept in the state directory)\n"
+    "  --listen-policy NAME      name of a second policy, which may only listen (listen-only)\n"
+    "  --jwt-key FILE            public key (RSA, PEM) of who signs the JSON web tokens that are taken (none are)\n"
     "  --emulator                accept RootManageSharedAccessKey with the key SAS_KEY_VALUE too\n"
     "  --max-message-size BYTES  largest message a sender link takes (1048576)\n"
     "  --credit COUNT            deliveries a sender may have on the way, topped up at two thirds (300, at most 1000000)\n"
@@ -48,10 +62,11 @@ static const char help[] =
     "  --verbose                 say on stderr what was refused, rejected or closed, and why\n"
     "  --help                    this text\n"
     "\n"
-    "When it listens it prints one line: ready amqp=PORT amqps=PORT ca=FILE connection_string_file=FILE admin=PORT\n"
+    "When it listens it prints one line:\n"
+    "ready amqp=PORT amqps=PORT ws=PORT wss=PORT ca=FILE connection_string_file=FILE admin=PORT\n"
     "SIGTERM and SIGINT end it with a summary.\n";
 
-enum { CREDIT_MAX = 1000000 };
+enum { CREDIT_MAX = 1000000, ROWS_MAX = 60 }; /* below '?', which getopt returns */
 
 enum kind { TEXT, FLAG, PORT, BYTES, COUNT, MS, REPEAT };
 
@@ -62,6 +77,8 @@ struct row {
     const char **list; /* REPEAT: values; `to` counts them */
 };
 
+static enum hub_options_result rows_read(struct hub_options *o, const struct row *rows, unsigned count, int argc, char **argv);
+static const char *contradiction(const struct hub_options *o);
 static int row_set(const struct row *row, const char *value);
 static int number_read(const char *text, uint64_t limit, uint64_t *number);
 static int repeat_add(const struct row *row, const char *value);
@@ -70,19 +87,27 @@ static void defaults(struct hub_options *o);
 enum hub_options_result hub_options_read(struct hub_options *o, int argc, char **argv)
 {
     const struct row rows[] = {
-        {"listen", TEXT, &o->listen, NULL},
+        {"listen", REPEAT, &o->listen_count, o->listens},
         {"amqp-port", PORT, &o->amqp_port, NULL},
         {"amqps-port", PORT, &o->amqps_port, NULL},
+        {"ws-port", PORT, &o->ws_port, NULL},
+        {"wss-port", PORT, &o->wss_port, NULL},
         {"no-tls", FLAG, &o->no_tls, NULL},
         {"no-plain", FLAG, &o->no_plain, NULL},
         {"ports-file", TEXT, &o->ports_file, NULL},
         {"cert", TEXT, &o->cert, NULL},
         {"key", TEXT, &o->key, NULL},
+        {"cert-fault", TEXT, &o->cert_fault, NULL},
+        {"client-ca", TEXT, &o->client_ca, NULL},
+        {"client-cert-dir", TEXT, &o->client_cert_dir, NULL},
         {"name", REPEAT, &o->name_count, o->names},
         {"state-dir", TEXT, &o->state_dir, NULL},
         {"hub", REPEAT, &o->hub_count, o->hubs},
         {"policy", TEXT, &o->policy, NULL},
         {"key-file", TEXT, &o->key_file, NULL},
+        {"secondary-key-file", TEXT, &o->secondary_key_file, NULL},
+        {"listen-policy", TEXT, &o->listen_policy, NULL},
+        {"jwt-key", TEXT, &o->jwt_key, NULL},
         {"emulator", FLAG, &o->emulator, NULL},
         {"max-message-size", BYTES, &o->message_bytes_max, NULL},
         {"credit", COUNT, &o->credit, NULL},
@@ -101,36 +126,70 @@ enum hub_options_result hub_options_read(struct hub_options *o, int argc, char *
         {"verbose", FLAG, &o->verbose, NULL},
         {"stats-file", TEXT, &o->stats_file, NULL},
     };
-    enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-    struct option longs[ROWS + 2];
-    int i = 0;
 
     defaults(o);
-    for (unsigned k = 0; k < ROWS; k++)
+    enum hub_options_result result = rows_read(o, rows, sizeof(rows) / sizeof(rows[0]), argc, argv);
+    if (result != HUB_OPTIONS_RUN)
+        return result;
+    const char *wrong = optind < argc ? "arguments are not expected, see --help" : contradiction(o);
+    if (wrong)
+        fprintf(stderr, "ehring-hub: %s\n", wrong);
+    if (o->listen_count == 0)
+        o->listens[o->listen_count++] = "127.0.0.1";
+    return wrong ? HUB_OPTIONS_BAD : HUB_OPTIONS_RUN;
+}
+
+static enum hub_options_result rows_read(struct hub_options *o, const struct row *rows, unsigned count, int argc, char **argv)
+{
+    struct option longs[ROWS_MAX + 2];
+    int i = 0;
+
+    assert(count <= ROWS_MAX);
+    for (unsigned k = 0; k < count; k++)
         longs[k] = (struct option){rows[k].name, rows[k].kind == FLAG ? no_argument : required_argument, NULL, (int)k};
-    longs[ROWS] = (struct option){"help", no_argument, NULL, ROWS};
-    longs[ROWS + 1] = (struct option){0};
+    longs[count] = (struct option){"help", no_argument, NULL, (int)count};
+    longs[count + 1] = (struct option){0};
     while ((i = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-        if (i == ROWS) {
-            fputs(help, stdout);
+        if (i == (int)count) {
+            fputs(help_listening, stdout);
+            fputs(help_rest, stdout);
             return HUB_OPTIONS_HELP;
         }
-        if (i == '?' || i > ROWS)
+        if (i == '?' || i > (int)count)
             return HUB_OPTIONS_BAD;
         if (row_set(&rows[i], optarg) < 0) {
             fprintf(stderr, "ehring-hub: --%s: bad value '%s'\n", rows[i].name, optarg);
             return HUB_OPTIONS_BAD;
         }
         o->has_admin |= rows[i].to == &o->admin_port;
-    }
-    if (optind < argc || !o->cert != !o->key || (o->no_tls && o->no_plain)) {
-        fprintf(stderr, "ehring-hub: %s\n",
-                optind < argc         ? "arguments are not expected, see --help"
-                : !o->cert != !o->key ? "--cert and --key belong together"
-                                      : "--no-tls and --no-plain leave nothing to listen on");
-        return HUB_OPTIONS_BAD;
+        o->has_ws |= rows[i].to == &o->ws_port;
+        o->has_wss |= rows[i].to == &o->wss_port;
     }
     return HUB_OPTIONS_RUN;
+}
+
+/* What cannot be meant together; NULL: nothing. */
+static const char *contradiction(const struct hub_options *o)
+{
+    enum hub_cert_fault ignored;
+
+    if (!o->cert != !o->key)
+        return "--cert and --key belong together";
+    if (o->no_tls && o->no_plain)
+        return "--no-tls and --no-plain leave nothing to listen on";
+    if (o->no_tls && o->has_wss)
+        return "--wss-port needs TLS, which --no-tls takes away";
+    if (o->no_plain && o->has_ws)
+        return "--ws-port is a port without TLS, which --no-plain takes away";
+    if (o->no_tls && o->client_ca)
+        return "--client-ca needs TLS, which --no-tls takes away";
+    if (o->cert_fault && hub_cert_fault_read(o->cert_fault, &ignored) < 0)
+        return "--cert-fault is one of expired, future, other-host, self-signed";
+    if (o->cert_fault && o->cert)
+        return "--cert-fault is of the certificate that is made, not of one from --cert";
+    if (o->listen_count > HUB_ADDRESSES_MAX)
+        return "--listen takes 8 addresses at most";
+    return NULL;
 }
 
 static int row_set(const struct row *row, const char *value)
@@ -196,10 +255,10 @@ static int repeat_add(const struct row *row, const char *value)
 
 static void defaults(struct hub_options *o)
 {
-    *o = (struct hub_options){.listen = "127.0.0.1",
-                              .amqp_port = 5672,
+    *o = (struct hub_options){.amqp_port = 5672,
                               .amqps_port = 5671,
                               .policy = "RootManageSharedAccessKey",
+                              .listen_policy = "listen-only",
                               .message_bytes_max = 1 << 20,
                               .store_bytes_max = 1 << 30,
                               .credit = 300,

@@ -9,12 +9,13 @@
 enum { HUB_REPEAT_MAX = 64 };
 
 struct hub_options {
-    const char *listen;
-    uint16_t amqp_port, amqps_port, admin_port;
-    bool has_admin, no_tls, no_plain, sink, emulator, verbose;
-    const char *cert, *key, *state_dir, *policy, *key_file, *ports_file, *store_file, *stats_file, *dump, *scenario;
+    uint16_t amqp_port, amqps_port, ws_port, wss_port, admin_port;
+    bool has_ws, has_wss, has_admin, no_tls, no_plain, sink, emulator, verbose;
+    const char *cert, *key, *client_ca, *client_cert_dir, *cert_fault, *jwt_key;
+    const char *state_dir, *policy, *key_file, *secondary_key_file, *listen_policy, *ports_file, *store_file, *stats_file, *dump, *scenario;
+    const char *listens[HUB_REPEAT_MAX]; /* at least one */
     const char *names[HUB_REPEAT_MAX], *hubs[HUB_REPEAT_MAX], *faults[HUB_REPEAT_MAX];
-    unsigned name_count, hub_count, fault_count;
+    unsigned listen_count, name_count, hub_count, fault_count;
     uint64_t message_bytes_max, store_bytes_max;
     uint64_t throttle_bytes, throttle_events; /* per second; 0: no limit */
     uint32_t credit;

@@ -11,16 +11,20 @@
 struct hub_state {
     char dir[3800];
     bool is_temporary;
-    struct hub_cert_files cert;
+    struct hub_cert_files cert, bad_cert;                        /* the bad one is presented with --cert-fault */
     char connection_string[4096], connection_string_plain[4096]; /* names of the files */
 };
 
-/* Finds or makes the directory, the key (added to `policies`) and the certificate. 0 or a negative errno; a message went to stderr. */
+/* Finds or makes the directory, the keys (added to `policies`: primary, secondary, the one that may only listen) and the certificates. 0 or
+ * a negative errno; a message went to stderr. */
 int hub_state_open(struct hub_state *s, const struct hub_options *o, struct hub_policies *policies);
 
 /* Writes the connection strings for the ports in use (0: not listening). 0 or a negative errno. */
-int hub_state_write_strings(const struct hub_state *s, const struct hub_options *o, const struct hub_policy *policy, uint16_t amqp,
+int hub_state_write_strings(const struct hub_state *s, const struct hub_options *o, const struct hub_policies *policies, uint16_t amqp,
                             uint16_t amqps);
+
+/* The certificate to present, and its key. */
+void hub_state_certificate(const struct hub_state *s, const struct hub_options *o, const char **cert, const char **key);
 
 /* Writes text into a file of mode 0600 that appears whole. 0 or a negative errno. */
 int hub_state_write_file(const char *path, const char *text);
