@@ -90,7 +90,7 @@ int wire_next_event(struct ehring_direct *direct, int64_t deadline_ms, struct co
 
 void wire_goodbye(struct ehring_direct *direct)
 {
-    if (transport_stage(direct->transport) != TRANSPORT_UP)
+    if (!direct->was_up)
         return;
     transport_shutdown(direct->transport);
     bytes_out(direct);

@@ -111,7 +111,7 @@ void transport_input_end(struct transport *transport)
 
 size_t transport_output(struct transport *transport, struct conn *conn, uint8_t *to, size_t cap)
 {
-    if (transport->code != 0)
+    if (transport->code != 0 && (transport->code != -ECONNRESET || !transport->websocket))
         return 0;
     if (transport->proxy)
         return proxy_output(transport->proxy, to, cap);
@@ -271,6 +271,7 @@ static int plain_take(struct transport *transport, struct conn *conn, const uint
 static int over(struct transport *transport, enum transport_stage failed_at, int code)
 {
     transport->code = code;
+    transport->is_closing = true;
     transport->failed_at = failed_at;
     if (transport_error(transport)[0] == '\0')
         snprintf(transport->error, sizeof transport->error, "%s", code == -ECONNRESET ? "closed by the peer" : strerror(-code));

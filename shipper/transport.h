@@ -42,7 +42,8 @@ void transport_close(struct transport *transport); /* NULL is fine */
 int transport_input(struct transport *transport, struct conn *conn, const uint8_t *data, size_t len);
 /* The socket's end: notes why that is an error, if the stack was still making itself. */
 void transport_input_end(struct transport *transport);
-/* Bytes for the socket: count put into `to`, pulled from `conn` as there is room; 0: none now. After the end, 0. */
+/* Bytes for the socket: count put into `to`, pulled from `conn` as there is room; 0: none now. After the end,
+ * only the answer to a close frame. */
 size_t transport_output(struct transport *transport, struct conn *conn, uint8_t *to, size_t cap);
 /* Says farewell by what the stack has for it (close frame, close_notify), into the output; nothing more is pulled from `conn`. */
 void transport_shutdown(struct transport *transport);

@@ -20,6 +20,7 @@ static void resolve_step(struct uplink *up, int64_t now_ns);
 static void connect_next(struct uplink *up, int64_t now_ns);
 static void connected(struct uplink *up, int64_t now_ns);
 static void received(struct uplink *up, const uint8_t *data, size_t len, int64_t now_ns);
+static bool transport_is_over(const struct uplink *up);
 static void ended(struct uplink *up, int error, int64_t now_ns);
 static void late(struct uplink *up, int64_t now_ns);
 static void unresolved(struct uplink *up, int64_t now_ns);
@@ -320,13 +321,21 @@ static void connected(struct uplink *up, int64_t now_ns)
     uplink_enter(up, transport_stage(up->transport) == TRANSPORT_UP ? UPLINK_OPENING : UPLINK_TRANSPORT, connect_wait_ns(up), now_ns);
 }
 
+/* A WebSocket that the peer closes behind our AMQP close still has an answer to send. */
+static bool transport_is_over(const struct uplink *up)
+{
+    int code = transport_error_code(up->transport);
+    return code != 0 &&
+           !(code == -ECONNRESET && up->state == UPLINK_CLOSING && up->setup->config.door.transport == DOOR_TRANSPORT_WEBSOCKET);
+}
+
 /* Outcomes and the reason of a close may have come with the end of the transport: uplink_next_event fails behind them. */
 static void received(struct uplink *up, const uint8_t *data, size_t len, int64_t now_ns)
 {
-    if (transport_input(up->transport, up->conn, data, len) != 0) {
-        up->ended = true;
+    int code = transport_input(up->transport, up->conn, data, len);
+    up->ended = transport_is_over(up);
+    if (code != 0)
         return;
-    }
     if (up->state == UPLINK_TRANSPORT && transport_stage(up->transport) == TRANSPORT_UP) {
         struct transport_seen seen;
         transport_print_seen(up->transport, &seen);
@@ -358,7 +367,7 @@ void uplink_pump(struct uplink *up, int64_t now_ns)
             return;
         }
         size_t put = transport_output(up->transport, up->conn, to, room);
-        up->ended = transport_error_code(up->transport) != 0;
+        up->ended = transport_is_over(up);
         if (put == 0) {
             blocked_note(up, false, now_ns);
             return;
@@ -393,4 +402,13 @@ void uplink_close(struct uplink *up, int64_t now_ns)
     }
     conn_close(up->conn);
     uplink_enter(up, UPLINK_CLOSING, CLOSE_WAIT_NS, now_ns);
+}
+
+/* The peer answers a close frame and ends the connection; uplink_close's deadline bounds that. */
+bool uplink_farewell(struct uplink *up)
+{
+    if (up->ended || up->setup->config.door.transport != DOOR_TRANSPORT_WEBSOCKET)
+        return false;
+    transport_shutdown(up->transport);
+    return true;
 }

@@ -13,6 +13,8 @@ void uplink_fail_as(struct uplink *up, const struct outcome *outcome, const char
 void uplink_fail(struct uplink *up, const char *what, const char *detail, int64_t now_ns);
 /* What the transport says of its end. */
 void uplink_fail_transport(struct uplink *up, int64_t now_ns);
+/* Begins the transport's own farewell behind AMQP's. false: it has none that the peer answers. */
+bool uplink_farewell(struct uplink *up);
 void uplink_enter(struct uplink *up, enum uplink_state state, int64_t wait_ns, int64_t now_ns);
 void uplink_permit_give(struct uplink *up);             /* it is no longer being made */
 void uplink_resolve(struct uplink *up, int64_t now_ns); /* a connection begins, with what its token needs at hand */

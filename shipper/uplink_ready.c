@@ -164,6 +164,8 @@ static void closed(struct uplink *up, const struct conn_event *event, int64_t no
     char reason[640];
     struct outcome outcome = conn_event_outcome(up->setup->config.door.type, event);
     uplink_describe(event, reason, sizeof reason);
+    if (up->state == UPLINK_CLOSING && !event->condition[0] && uplink_farewell(up))
+        return;
     if (event->condition[0])
         uplink_restart(up, &outcome, "connection closed", reason, now_ns);
     else

@@ -111,6 +111,28 @@ https_proxy="http://ehring:sesame17@127.0.0.1:$proxy_port" no_proxy=".local,loca
 [ "$(tunnels)" -eq "$before" ] || fail "no_proxy is not honoured"
 arrived "events by every way" once "${sent[@]}"
 
+# a stop in order: what a client sends last in a WebSocket is a close frame
+# shellcheck disable=SC2016 # JavaScript's own
+node -e '
+    const net = require("net"), fs = require("fs"), [to, ports, last] = process.argv.slice(1)
+    net.createServer(client => {
+        let tail = Buffer.alloc(0)
+        const hub = net.connect(+to, "127.0.0.1")
+        client.on("data", bytes => { tail = Buffer.concat([tail, bytes]).subarray(-8); hub.write(bytes) })
+        client.on("error", () => {}).on("close", () => { hub.destroy(); fs.appendFileSync(last, tail.toString("hex") + "\n") })
+        hub.on("data", bytes => client.write(bytes)).on("error", () => {}).on("close", () => client.end())
+    }).listen(0, "127.0.0.1", function () { fs.writeFileSync(ports, String(this.address().port)) })
+' "$ws" "$dir/relay.port" "$dir/relay.last" &
+relay=$!
+within 20 test -s "$dir/relay.port" || fail "no relay"
+at_port "$(cat "$dir/relay.port")" localhost -plain
+for net in uring epoll; do passes "$net-farewell" "transport = websocket"; done
+within 10 test -s "$dir/relay.last"
+grep -qvE '^8882........(....)$' "$dir/relay.last" && fail "a connection did not end with a close frame: $(cat "$dir/relay.last")"
+[ "$(wc -l <"$dir/relay.last")" -ge 4 ] || fail "the relay has not seen all connections"
+kill $relay
+at_port "$wss"
+
 # a hub that dies and comes again, behind WebSocket and proxy; bodies larger than a frame
 net=auto
 ship_conf "net = $net" < <(lines "$ca" "transport = websocket" "${through[@]}")

@@ -438,6 +438,10 @@ Test(transport, hears_what_came_before_a_close)
         int ret = transport_input(transport, conn, far.wire, far.wire_len);
         cr_assert_eq(ret, -ECONNRESET, "%d", ret);
         cr_assert(await(CONN_SETTLED));
+        size_t len = transport_output(transport, conn, far.wire, sizeof far.wire);
+        far_in(far.wire, len);
+        cr_assert_eq(far.last_opcode, 0x88, "the close is answered");
+        cr_assert_eq(transport_output(transport, conn, far.wire, sizeof far.wire), 0);
         cr_assert_str_eq(transport_what(transport), "connection closed by the peer");
         cr_assert(strstr(transport_error(transport), "(code 1001: moving)"), "%s", transport_error(transport));
     }
