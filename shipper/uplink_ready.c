@@ -214,7 +214,7 @@ static void hub_answered(struct uplink *up, const struct conn_event *event, int6
         return;
     }
     struct outcome outcome = conn_event_outcome(up->setup->config.door.type, event);
-    uplink_describe(event, reason, sizeof reason);
+    uplink_name_role(up->setup, &outcome);
     int at =
         snprintf(reason, sizeof reason, "status %d partitions %u limit %u ", event->status, event->partition_count, RING_PARTITIONS_MAX);
     uplink_describe(event, reason + at, sizeof reason - (size_t)at);
