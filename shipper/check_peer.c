@@ -19,6 +19,8 @@
 #define REMEDY_KEY "check SharedAccessKeyName and SharedAccessKey; a regenerated key needs the new connection string"
 #define REMEDY_SEND "the policy needs the claim Send, an identity the role `Azure Event Hubs Data Sender` on the hub or the namespace"
 #define REMEDY_HUB "check hub (or EntityPath): it has to be there in this namespace, nobody makes it"
+#define REMEDY_BROKER_SEND "give the user the right to write there"
+#define REMEDY_ADDRESS "check address: a queue, or what the broker takes as an address"
 #define REMEDY_AMQP "check host and port: something else than AMQP 1.0 may answer there"
 #define REMEDY_CLOCK "set this machine's clock (timedatectl, chrony): tokens are judged by time"
 
@@ -31,6 +33,8 @@ struct peer {
 };
 
 static void way_tell(struct peer *peer);
+static bool identity_tell(struct peer *peer);
+static const char *identity_name(const struct peer *peer);
 static bool name_tell(struct peer *peer);
 static bool tcp_tell(struct peer *peer);
 static bool proxy_tell(struct peer *peer);
@@ -72,8 +76,8 @@ void check_peer(struct check *check, const struct config_stream *stream)
 /* What was met, in order, up to where it ended. */
 static void way_tell(struct peer *peer)
 {
-    if (!name_tell(peer) || !tcp_tell(peer) || !proxy_tell(peer) || !tls_tell(peer) || !websocket_tell(peer) || !open_tell(peer) ||
-        !token_tell(peer))
+    if (!identity_tell(peer) || !name_tell(peer) || !tcp_tell(peer) || !proxy_tell(peer) || !tls_tell(peer) || !websocket_tell(peer) ||
+        !open_tell(peer) || !token_tell(peer))
         return;
     clock_tell(peer);
     if (!link_tell(peer))
@@ -83,6 +87,28 @@ static void way_tell(struct peer *peer)
     size_tell(peer);
     if (peer->stream->door.type == DOOR_EVENT_HUBS && peer->ret == 0)
         partitions_tell(peer);
+}
+
+static bool identity_tell(struct peer *peer)
+{
+    const struct ehring_direct *direct = peer->direct;
+    if (peer->stream->door.type != DOOR_EVENT_HUBS || peer->stream->door.credential.kind == CREDENTIAL_SAS)
+        return true;
+    if (direct->seen.step == DIRECT_IDENTITY)
+        check_fail(peer->check, CHECK_AUTHENTICATION, "credential", NULL, "%s", peer->why);
+    else if (direct->token)
+        check_ok(peer->check, "credential", "%s gives a token that lives %" PRId64 " s", identity_name(peer),
+                 (direct->token->expires_ns - clock_wall_ns()) / CLOCK_NS_PER_SECOND);
+    else
+        check_ok(peer->check, "credential", "%s gives a token", identity_name(peer)); /* it was refused later, and is gone */
+    return direct->seen.step > DIRECT_IDENTITY;
+}
+
+/* Of a chain, the one that answered. */
+static const char *identity_name(const struct peer *peer)
+{
+    enum credential_kind found = peer->direct->memory.found;
+    return credential_kind_name(found ? found : peer->stream->door.credential.kind);
 }
 
 static bool name_tell(struct peer *peer)
@@ -185,7 +211,14 @@ static bool token_tell(struct peer *peer)
         check_fail(peer->check, status, "token", refusal_remedy(peer, status), "%s", peer->why);
         return false;
     }
-    check_ok(peer->check, "token", "%s %s is taken", connstr->signature[0] ? "the signature" : "the key of policy", connstr->key_name);
+    if (peer->stream->door.credential.kind != CREDENTIAL_SAS)
+        check_ok(peer->check, "token", "that of %s is taken", identity_name(peer));
+    else
+        check_ok(peer->check, "token", "%s %s is taken",
+                 connstr->signature[0] ? "the signature"
+                 : peer->direct->key   ? "the second key of policy"
+                                       : "the key of policy",
+                 peer->direct->key ? peer->stream->door.second_key_name : connstr->key_name);
     return true;
 }
 
@@ -203,8 +236,11 @@ static bool link_tell(struct peer *peer)
 
 static void size_tell(struct peer *peer)
 {
-    uint64_t most = ehring_direct_message_bytes_max(peer->direct), ours = peer->stream->batch_bytes_max;
-    if (ours > most)
+    const struct ehring_direct *direct = peer->direct;
+    uint64_t most = conn_link_message_bytes_max(direct->conn, direct->link[0].number), ours = peer->stream->batch_bytes_max;
+    if (most == 0)
+        check_ok(peer->check, "size", "the link tells no limit of a message");
+    else if (ours > most)
         check_warn(peer->check, "size", "leave batch_bytes_max out: the link's limit counts then",
                    "the link takes messages of at most %" PRIu64 " bytes, batch_bytes_max is %" PRIu64, most, ours);
     else
@@ -245,9 +281,12 @@ static const char *refusal_remedy(const struct peer *peer, enum check_status sta
 {
     if (is_of_clock(peer->why))
         return REMEDY_CLOCK;
+    bool is_broker = peer->stream->door.type == DOOR_AMQP;
     if (status == CHECK_HUB)
-        return REMEDY_HUB;
-    return status == CHECK_AUTHORIZATION ? REMEDY_SEND : REMEDY_KEY;
+        return is_broker ? REMEDY_ADDRESS : REMEDY_HUB;
+    if (is_broker)
+        return REMEDY_BROKER_SEND;
+    return status == CHECK_AUTHORIZATION || peer->stream->door.credential.kind != CREDENTIAL_SAS ? REMEDY_SEND : REMEDY_KEY;
 }
 
 static bool is_of_clock(const char *text)

@@ -19,6 +19,7 @@
 
 /* What the connection has met on its way so far. */
 enum direct_step {
+    DIRECT_IDENTITY, /* a token of Entra ID, before anything is connected */
     DIRECT_NAME,
     DIRECT_TCP,
     DIRECT_PROXY,

@@ -58,7 +58,7 @@ void seen_event(struct ehring_direct *direct, const struct conn_event *event)
     struct direct_seen *seen = &direct->seen;
     switch (event->kind) {
     case CONN_OPENED:
-        seen->step = DIRECT_TOKEN;
+        seen->step = direct->door.type == DOOR_AMQP ? DIRECT_LINK : DIRECT_TOKEN;
         conn_peer(direct->conn, &seen->peer);
         break;
     case CONN_TOKEN:

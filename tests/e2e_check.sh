@@ -16,7 +16,7 @@ ship_lines() { printf '[shipper]\nrings = %s/r\ndead_letters = %s/dead\n' "$dir"
 check() { # what, exit status, pattern…: each is a line of the output
     local what=$1 want=$2 status pattern
     shift 2
-    "$build/ehring-shipper" --config "$conf" --check=connect >"$dir/check.log" 2>"$dir/check.err.log"
+    PATH=${shipper_path:-$PATH} "$build/ehring-shipper" --config "$conf" --check=connect >"$dir/check.log" 2>"$dir/check.err.log"
     status=$?
     [ $status -eq "$want" ] || { fail "$what: exit $status, not $want"; cat "$dir/check.log" "$dir/check.err.log"; }
     for pattern in "$@"; do
@@ -132,7 +132,7 @@ check "a proxy that refuses" 5 '^ok +orders +tcp ' '^fail +orders +proxy .*407'
 kill "$proxy_pid"
 conf_of "proxy = http://127.0.0.1:1"
 check "a proxy that is not there" 5 '^fail +orders +tcp .*proxy 127\.0\.0\.1 port 1: Connection refused'
-conf_of "transport = websocket"
+conf_of 'transport = websocket'
 check "no WebSocket there" 7 '^ok +orders +tls ' '^fail +orders +websocket '
 
 # ---- who we are, and what we may ----
@@ -145,7 +145,35 @@ conf_of
 check "a token that is expired where it arrives" 8 "^fail +orders +token .*ExpiredToken.* -> set this machine's clock"
 conf_of 'hub = absent'
 check "no such hub" 10 '^ok +orders +amqp ' '^fail +orders +[a-z]+ .*absent.* -> check hub \(or EntityPath\)'
+
+# ---- a broker: SASL instead of a token ----
+broker() { # user, password, lines…
+    local line
+    # shellcheck disable=SC2016 # the shipper's own
+    { ship_lines; printf '[stream orders]\ntype = amqp\nbroker = amqps://localhost:%s\naddress = orders\nca_file = %s\nsasl_user = %s\nsasl_password = ${file:%s}\n' \
+        "$(port amqps)" "$dir/state/ca.pem" "$1" "$2"; } >"$conf"
+    shift 2
+    for line in "$@"; do sed -i "s|^${line%% *} =.*|$line|" "$conf"; done
+}
+sed 's/.*SharedAccessKey=\([^;]*\).*/\1/' "$connection" | tr -d '\n' >"$dir/password"
+printf wrong >"$dir/wrong"
+broker RootManageSharedAccessKey "$dir/password"
+check "a broker" 0 '^ok +orders +tls ' '^ok +orders +amqp +ehring-hub' '^ok +orders +link +a sender is attached to orders' '^ok +orders +size '
+! grep -qE ' (token|partitions|clock) ' "$dir/check.log" || fail "a broker is asked for what is the hub's"
+broker RootManageSharedAccessKey "$dir/wrong"
+check "a wrong password" 8 '^ok +orders +tls ' '^fail +orders +sasl .*unauthorized.* -> check sasl_user and sasl_password'
+broker RootManageSharedAccessKey "$dir/password" 'address = absent'
+check "no such address" 10 '^fail +orders +link .*absent.* -> check address'
 hub_stop
+
+# ---- an identity of Entra ID: none is to be had ----
+for name in AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_CLIENT_SECRET AZURE_CLIENT_CERTIFICATE_PATH AZURE_FEDERATED_TOKEN_FILE AZURE_TOKEN_CREDENTIALS \
+    IDENTITY_ENDPOINT IDENTITY_HEADER IMDS_ENDPOINT MSI_ENDPOINT https_proxy HTTPS_PROXY all_proxy ALL_PROXY; do
+    unset $name
+done
+{ ship_lines; printf '[stream orders]\nhub = orders\nnamespace = localhost:1\ncredential = default\n'; } >"$conf"
+AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:1 shipper_path=/nowhere \
+    check "no identity" 8 '^fail +orders +credential .*environment: .*; workload-identity: .*; managed-identity: .*; azure-cli: az is not on PATH'
 
 # ---- certificates of our own: of another host, and of another time ----
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/other.key" -out "$dir/other.pem" -days 5 -subj /CN=elsewhere \
