@@ -30,7 +30,7 @@ connection_of() { # sed expression: another connection string, in a file of its 
     echo "connection_string = \${file:$dir/other.secret}"
 }
 
-hub_start --hub orders:3
+hub_start --hub orders:3 --ws-port 0 --wss-port 0
 
 # ---- all is well ----
 conf_of
@@ -132,6 +132,33 @@ check "a proxy that refuses" 5 '^ok +orders +tcp ' '^fail +orders +proxy .*407'
 kill "$proxy_pid"
 conf_of "proxy = http://127.0.0.1:1"
 check "a proxy that is not there" 5 '^fail +orders +tcp .*proxy 127\.0\.0\.1 port 1: Connection refused'
+conf_of 'transport = websocket' "$(connection_of "s|:$(port amqps)|:$(port wss)|")"
+check "WebSocket" 0 '^ok +orders +tls ' '^ok +orders +websocket +101 ' '^ok +orders +clock ' '^ok +orders +partitions +3$'
+cat >"$dir/dated.mjs" <<'END'
+import net from "net" // puts a Date into the hub's answer to the upgrade: now, and so many seconds more
+const [port, seconds] = process.argv.slice(2).map(Number)
+net.createServer(from => {
+    const to = net.connect(port, "127.0.0.1")
+    const date = new Date(Date.now() + seconds * 1000).toUTCString()
+    to.once("data", head => {
+        from.write(head.toString("latin1").replace(/\r\n(Date:[^\r]*\r\n)?/, `\r\nDate: ${date}\r\n`), "latin1")
+        to.pipe(from)
+    })
+    from.pipe(to)
+    for (const end of [from, to]) end.on("error", () => { from.destroy(); to.destroy() })
+}).listen(0, "127.0.0.1", function () { console.log(this.address().port) })
+END
+dated() { # seconds, pattern
+    exec 8< <(exec node "$dir/dated.mjs" "$(port ws)" "$1")
+    local pid=$! dated_port
+    read -r dated_port <&8
+    conf_of 'transport = websocket' "$(connection_of "s|:$(port amqps)|:$dated_port|; s|\$|;UseDevelopmentEmulator=true|")"
+    check "a peer whose clock is $1 s ahead" 0 "$2" '^ok +orders +partitions +3$'
+    kill "$pid"
+}
+dated 0 "^ok +orders +clock +within 60 s of the peer's \(.* GMT\)"
+dated 300 "^warn +orders +clock +this machine's is (29[0-9]|30[01]) s behind the peer's .* -> set this machine's clock"
+dated -7200 "^warn +orders +clock +this machine's is 72[0-9][0-9] s ahead of the peer's"
 conf_of 'transport = websocket'
 check "no WebSocket there" 7 '^ok +orders +tls ' '^fail +orders +websocket '
 
@@ -143,6 +170,9 @@ check "a policy that is none" 8 '^fail +orders +token .*policy nobody'
 hub_fault 'fail-cbs next=1 status=401 condition=amqp:unauthorized-access text="ExpiredToken: The token is expired."'
 conf_of
 check "a token that is expired where it arrives" 8 "^fail +orders +token .*ExpiredToken.* -> set this machine's clock"
+conf_of "connection_string = \${file:$dir/state/connection-string-listen}"
+check "a policy that may only listen" 9 '^ok +orders +token +' \
+    '^fail +orders +link .*unauthorized-access.* -> the policy needs the claim Send, an identity the role `Azure Event Hubs Data Sender`'
 conf_of 'hub = absent'
 check "no such hub" 10 '^ok +orders +amqp ' '^fail +orders +[a-z]+ .*absent.* -> check hub \(or EntityPath\)'
 
