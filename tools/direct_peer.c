@@ -58,12 +58,15 @@ int direct_peer_is_given(const struct direct_peer *peer)
     return peer->hub || peer->ca_file || peer->connection_string_file || peer->setting_count > 0 || peer->is_traced;
 }
 
-/* The settings can do without a connection string, by a namespace or a broker; what is in the environment is then not meant. */
+/* True if the settings say whose hub it is: what is in the environment is then not meant. */
 static int names_peer(const struct direct_peer *peer)
 {
+    static const char *const names[] = {"namespace", "broker", "connection_string"};
+
     for (int i = 0; i < peer->setting_count; i++)
-        if (strncmp(peer->setting[i], "namespace", 9) == 0 || strncmp(peer->setting[i], "broker", 6) == 0)
-            return 1;
+        for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+            if (strncmp(peer->setting[i], names[k], strlen(names[k])) == 0)
+                return 1;
     return 0;
 }
 
