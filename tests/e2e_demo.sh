@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo's proof holds with 1, 2 and 4 workers, on epoll and on io_uring; nothing of it stays behind; it fails when its shipper is killed.
+# The demo's proof holds with 1, 2 and 4 workers, on epoll and on io_uring, over a WebSocket through a proxy; nothing of it stays behind; it fails when its shipper is killed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 dir=$(mktemp -d)
@@ -27,6 +27,10 @@ for NET in $backends; do
     done
 done
 
+TRANSPORT=websocket PROXY=1 WORKERS=2 NET=auto demo || fail "over a WebSocket through a proxy"
+grep -q 'WebSocket in TLS, through tinyproxy' "$dir/out" || fail "not over a WebSocket through a proxy"
+grep -qE '^proxy +[1-9][0-9]* tunnels?$' "$dir/out" || fail "nothing went through the proxy"
+
 EVENTS=5000000 tools/demo/demo.sh >"$dir/out" 2>&1 &
 demo_pid=$!
 shipper=''
@@ -41,5 +45,5 @@ wait $demo_pid && fail "the demo succeeds without a shipper"
 grep -q 'ehring-shipper has ended' "$dir/out" || fail "the demo does not say that the shipper has ended"
 left=$(find "$dir" -mindepth 1 ! -name out)
 [ -z "$left" ] || fail "left behind: $left"
-[ $failed -eq 0 ] && echo "the demo's proof holds in $(wc -w <<<"$backends") × 3 ways"
+[ $failed -eq 0 ] && echo "the demo's proof holds in $(wc -w <<<"$backends") × 3 ways and through a proxy"
 exit $failed
