@@ -121,7 +121,7 @@ hub_stop
 given <"$connection"
 producer=later
 begin "${good[@]}"
-says 'msg="no connection: check host, port and firewall" .*port='"$(port amqps)"' .*reason="?Connection refused'
+says 'msg="no connection: check host, port and firewall" .*port='"$(port amqps)"' .*reason="address 127\.0\.0\.1 port [0-9]+ \(1 of 1\): Connection refused"'
 waits
 hub_start --hub orders:4
 drained orders

@@ -43,8 +43,7 @@ complains '/c\.conf:6: linger_ms: 5 minutes: .*number from 0 to 60000'
 complains '/c\.conf:7: batch_bytes_max: 1 lot: must be'
 hidden
 check 1 <<<$'[stream orders]\nhub = orders\ncredential = default\ntransport = websocket\nmaximum_size = 10\n'"$keys"
-complains '/c\.conf:3: credential: unknown key'
-complains '/c\.conf:4: transport: unknown key'
+complains '/c\.conf:7: shared_access_key_name: an identity of Entra ID \(credential\) excludes keys'
 complains '/c\.conf:5: maximum_size: unknown key'
 option=$(grep -oE -- '--help[-=][a-z]+' "$dir/err" | head -n 1)
 shipper 0 "$option"   # the option that the message names is one
