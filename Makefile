@@ -129,7 +129,7 @@ $(BUILD)/ehring-hub: $(call objects,tools/hub/main.c) $(HUB_A)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(HUB_LIBS)
 $(BUILD)/ehring-bench: $(call objects,$(wildcard bench/*.c)) $(EHRING_A) $(RINGBUF_A)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) -lcjson -lm
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) -lssl -lcrypto -lcjson -lm
 define tool_rule
 $(BUILD)/ehring-$(1): $(call objects,$(wildcard tools/$(1)/*.c) $(TOOLS_SRC)) $(if $(CLIENT_SRC),$(EHRING_A)) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A)) $(RINGBUF_A)
 	$$(call say,LINK,$$@)

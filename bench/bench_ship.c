@@ -1,13 +1,12 @@
 /* `ehring-bench ship`: what one shipper carries from rings into a hub on this machine, and what it costs. */
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "bench/bench.h"
-#include "bench/machine.h"
 #include "bench/options.h"
+#include "bench/result.h"
 #include "bench/scratch.h"
 #include "bench/ship_report.h"
 
@@ -50,30 +49,31 @@ static const char *const net_names[] = {"auto", "uring", "epoll", NULL};
 
 static int read_options(int argc, char *argv[], struct ship_options *options);
 static int set_field(const struct field *field, const char *text, struct ship_options *options);
-static int run(const struct ship_options *options, struct rig *rig, cJSON *json);
-static int run_floor(const struct ship_options *options, struct machine_floor *floor, cJSON *json);
-static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, cJSON *json);
-static int run_latency(const struct ship_options *options, struct rig *rig, cJSON *json);
-static int run_idle(const struct ship_options *options, struct rig *rig, cJSON *json);
+static int run(const struct ship_options *options, struct rig *rig, struct result *result);
+static int run_floor(const struct ship_options *options, struct machine_floor *floor, struct result *result);
+static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, struct result *result);
+static int run_latency(const struct ship_options *options, struct rig *rig, struct result *result);
+static int run_idle(const struct ship_options *options, struct rig *rig, struct result *result);
 
 int bench_ship(int argc, char *argv[])
 {
     struct ship_options options;
     struct rig rig = {.hub = CHILD_NONE, .shipper = CHILD_NONE};
-    cJSON *report;
+    struct result *result;
     int err, status;
 
     status = read_options(argc, argv, &options);
     if (status != BENCH_GO_ON)
         return status;
     scratch_catch_signals();
-    report = cJSON_CreateObject();
-    cJSON_AddStringToObject(report, "bench", "ship");
-    err = run(&options, &rig, report);
+    result = result_open();
+    err = result ? result_begin_command(result, argc, argv) : -ENOMEM;
+    if (!err)
+        err = run(&options, &rig, result);
     rig_stop(&rig);
     if (!err && options.json_path)
-        err = machine_write_report(options.json_path, report, argc, argv);
-    cJSON_Delete(report);
+        err = result_write(result, options.json_path);
+    result_close(result);
     return err ? 1 : 0;
 }
 
@@ -168,35 +168,35 @@ static int set_field(const struct field *field, const char *text, struct ship_op
 }
 
 /* The floors come first, while nothing else runs. */
-static int run(const struct ship_options *options, struct rig *rig, cJSON *json)
+static int run(const struct ship_options *options, struct rig *rig, struct result *result)
 {
     struct machine_floor floor = {0};
     int err = 0;
 
-    ship_report_setup(options, json);
+    ship_report_setup(options);
     if (options->floor_seconds)
-        err = run_floor(options, &floor, json);
+        err = run_floor(options, &floor, result);
     if (!err)
         err = rig_start(&options->rig, rig);
     if (!err && options->seconds)
-        err = run_load(options, rig, &floor, json);
+        err = run_load(options, rig, &floor, result);
     if (!err && options->latency_seconds)
-        err = run_latency(options, rig, json);
+        err = run_latency(options, rig, result);
     if (!err && options->idle_seconds)
-        err = run_idle(options, rig, json);
+        err = run_idle(options, rig, result);
     return err;
 }
 
-static int run_floor(const struct ship_options *options, struct machine_floor *floor, cJSON *json)
+static int run_floor(const struct ship_options *options, struct machine_floor *floor, struct result *result)
 {
     int err = machine_floor_measure(options->floor_seconds, options->load.event_len, floor);
 
     if (!err)
-        ship_report_floor(options, floor, json);
+        err = ship_report_floor(options, floor, result);
     return err;
 }
 
-static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, cJSON *json)
+static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, struct result *result)
 {
     struct load_options load = options->load;
     struct phase_load figures;
@@ -205,11 +205,11 @@ static int run_load(const struct ship_options *options, struct rig *rig, const s
     load.rings_dir = rig->rings_dir;
     err = phase_run_load(rig, &load, options->warmup_seconds, options->seconds, options->events_max, &figures);
     if (!err)
-        ship_report_load(options, floor, &figures, json);
+        err = ship_report_load(options, floor, &figures, result);
     return err;
 }
 
-static int run_latency(const struct ship_options *options, struct rig *rig, cJSON *json)
+static int run_latency(const struct ship_options *options, struct rig *rig, struct result *result)
 {
     struct load_options load = options->load;
     struct phase_latency figures;
@@ -219,16 +219,16 @@ static int run_latency(const struct ship_options *options, struct rig *rig, cJSO
     load.rate = options->latency_rate;
     err = phase_run_latency(rig, &load, options->latency_seconds, &figures);
     if (!err)
-        ship_report_latency(options, &figures, json);
+        err = ship_report_latency(options, &figures, result);
     return err;
 }
 
-static int run_idle(const struct ship_options *options, struct rig *rig, cJSON *json)
+static int run_idle(const struct ship_options *options, struct rig *rig, struct result *result)
 {
     struct phase_idle figures;
     int err = phase_run_idle(rig, options->rig.workers, options->idle_seconds, &figures);
 
     if (!err)
-        ship_report_idle(options, &figures, json);
+        err = ship_report_idle(options, &figures, result);
     return err;
 }

@@ -1,11 +1,11 @@
 /* What machine and which build a figure belongs to: one line for a person, one object for a file. */
 #include "bench/machine.h"
 
-#include <errno.h>
+#include <gnu/libc-version.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/measure.h"
@@ -41,40 +41,28 @@ cJSON *machine_json(void)
     cJSON *json = cJSON_CreateObject();
     struct utsname kernel;
     char name[128];
+    double busy = 0;
 
+    (void)getloadavg(&busy, 1);
     processor(name, sizeof(name));
     uname(&kernel);
     cJSON_AddStringToObject(json, "processor", name);
     cJSON_AddNumberToObject(json, "cores", measure_core_count());
     cJSON_AddNumberToObject(json, "l2_bytes", (double)machine_l2_bytes());
     cJSON_AddStringToObject(json, "kernel", kernel.release);
-    cJSON_AddStringToObject(json, "ehring", ehring_version());
+    cJSON_AddNumberToObject(json, "load_average", busy);
     return json;
 }
 
-int machine_write_report(const char *path, cJSON *report, int argc, char *const argv[])
+cJSON *machine_versions_json(void)
 {
-    cJSON *command = cJSON_AddArrayToObject(report, "command");
-    char *text;
-    FILE *file;
-    int err = 0;
+    cJSON *json = cJSON_CreateObject();
 
-    for (int i = 0; i < argc; i++)
-        cJSON_AddItemToArray(command, cJSON_CreateString(argv[i]));
-    cJSON_AddItemToObject(report, "machine", machine_json());
-    cJSON_AddNumberToObject(report, "time", (double)time(NULL));
-    text = cJSON_Print(report);
-    file = text ? fopen(path, "w") : NULL;
-    if (!file)
-        err = text ? -errno : -ENOMEM;
-    else if (fprintf(file, "%s\n", text) < 0)
-        err = -EIO;
-    if (file && fclose(file) && !err)
-        err = -errno;
-    if (err)
-        fprintf(stderr, "ehring-bench: cannot write %s: %s\n", path, strerror(-err));
-    cJSON_free(text);
-    return err;
+    cJSON_AddStringToObject(json, "ehring", ehring_version());
+    cJSON_AddStringToObject(json, "compiler", __VERSION__);
+    cJSON_AddStringToObject(json, "c library", gnu_get_libc_version());
+    cJSON_AddStringToObject(json, "openssl", OpenSSL_version(OPENSSL_VERSION));
+    return json;
 }
 
 static void processor(char *text, size_t text_len)

@@ -8,10 +8,9 @@
 
 /* Processor, cores, kernel, library version, and whether others are at work. */
 void machine_print(FILE *to);
-cJSON *machine_json(void);       /* the caller's */
+cJSON *machine_json(void); /* the caller's */
+/* Of this build and of what it measures with, as far as they say. The caller's. */
+cJSON *machine_versions_json(void);
 uint64_t machine_l2_bytes(void); /* of one core; 1 MiB if the system does not say */
-
-/* Writes `report` with the machine and the command line beside it. 0 or -errno; an error is said on stderr. The caller keeps `report`. */
-int machine_write_report(const char *path, cJSON *report, int argc, char *const argv[]);
 
 #endif

@@ -9,7 +9,11 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#define NOISE_STRETCHES 5u
+#define NOISE_VALUES_MIN 4u
+
 static const cpu_set_t *allowed_cores(void);
+static double median_of(const double *value, uint32_t count);
 static int compare_doubles(const void *a, const void *b);
 
 int64_t measure_now_ns(void)
@@ -42,14 +46,7 @@ void measure_add(struct measure_series *series, double value)
 
 double measure_median(const struct measure_series *series)
 {
-    double sorted[MEASURE_SLICES_MAX];
-    uint32_t n = series->count;
-
-    if (n == 0)
-        return NAN;
-    memcpy(sorted, series->value, n * sizeof(sorted[0]));
-    qsort(sorted, n, sizeof(sorted[0]), compare_doubles);
-    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+    return median_of(series->value, series->count);
 }
 
 double measure_min(const struct measure_series *series)
@@ -59,6 +56,32 @@ double measure_min(const struct measure_series *series)
     for (uint32_t i = 1; i < series->count; i++)
         min = series->value[i] < min ? series->value[i] : min;
     return min;
+}
+
+double measure_max(const struct measure_series *series)
+{
+    double max = series->count ? series->value[0] : NAN;
+
+    for (uint32_t i = 1; i < series->count; i++)
+        max = series->value[i] > max ? series->value[i] : max;
+    return max;
+}
+
+double measure_noise(const struct measure_series *series)
+{
+    uint32_t stretches = series->count < NOISE_STRETCHES ? series->count : NOISE_STRETCHES;
+    double low = INFINITY, high = -INFINITY;
+
+    if (series->count < NOISE_VALUES_MIN)
+        return NAN;
+    for (uint32_t i = 0; i < stretches; i++) {
+        uint32_t from = series->count * i / stretches, to = series->count * (i + 1) / stretches;
+        double median = median_of(series->value + from, to - from);
+
+        low = fmin(low, median);
+        high = fmax(high, median);
+    }
+    return high - low;
 }
 
 uint32_t measure_core_count(void)
@@ -104,6 +127,17 @@ static const cpu_set_t *allowed_cores(void)
     if (CPU_COUNT(&allowed) == 0 && sched_getaffinity(0, sizeof(allowed), &allowed))
         CPU_SET(0, &allowed);
     return &allowed;
+}
+
+static double median_of(const double *value, uint32_t count)
+{
+    double sorted[MEASURE_SLICES_MAX];
+
+    if (count == 0)
+        return NAN;
+    memcpy(sorted, value, count * sizeof(sorted[0]));
+    qsort(sorted, count, sizeof(sorted[0]), compare_doubles);
+    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
 }
 
 static int compare_doubles(const void *a, const void *b)

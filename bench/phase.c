@@ -16,6 +16,8 @@
 #define LATENCY_WARMUP_NS INT64_C(500000000)
 #define SETTLE_NS INT64_C(1500000000)
 #define SECOND_NS INT64_C(1000000000)
+#define STRETCHES 10
+#define LATENCY_STRETCHES 5u
 
 struct moment { /* all that is read at the beginning and at the end */
     struct load_sample load;
@@ -23,6 +25,13 @@ struct moment { /* all that is read at the beginning and at the end */
     int64_t shipper_cpu_ns;
     int64_t hub_cpu_ns;
     int64_t own_cpu_ns;
+};
+
+struct stretch { /* of the load: a sample of the series */
+    int64_t length_ns;
+    int64_t begin_ns;
+    uint64_t accepted_events;
+    int64_t shipper_cpu_ns;
 };
 
 struct idle_moment {
@@ -37,7 +46,12 @@ static int read_idle_moment(const struct rig *rig, struct idle_moment *moment);
 static int read_moment(struct rig *rig, const struct load *load, struct moment *moment);
 static int wait_for_accept(struct rig *rig, const struct load *load);
 static int pause_for(struct rig *rig, int64_t duration_ns);
-static int watch(struct rig *rig, const struct load *load, int64_t end_ns, uint64_t accepted_end, struct phase_load *out);
+static int watch(struct rig *rig, const struct load *load, int64_t end_ns, uint64_t accepted_end, struct stretch *stretch,
+                 struct phase_load *out);
+static void note_stretch(const struct rig *rig, const struct load_sample *sample, struct stretch *stretch, struct phase_load *out);
+static int watch_latency(struct rig *rig, const struct load *load, uint32_t seconds, struct ring_hist_view *last,
+                         struct phase_latency *out);
+static struct ring_hist_view difference(const struct ring_hist_view *before, const struct ring_hist_view *after);
 static void note_memory(const struct rig *rig, struct phase_load *out);
 static void compute_load(const struct moment *from, const struct moment *to, struct phase_load *out);
 static int end_load(struct rig *rig, struct load *load, int err);
@@ -59,8 +73,13 @@ int phase_run_load(struct rig *rig, const struct load_options *options, uint32_t
     if (!err)
         err = read_moment(rig, load, &from);
     if (!err) {
+        struct stretch stretch = {.length_ns = seconds * SECOND_NS / STRETCHES,
+                                  .begin_ns = from.load.time_ns,
+                                  .accepted_events = from.load.accepted_events,
+                                  .shipper_cpu_ns = from.shipper_cpu_ns};
+
         accepted_end = events_max ? from.load.accepted_events + events_max : UINT64_MAX;
-        err = watch(rig, load, from.load.time_ns + seconds * SECOND_NS, accepted_end, out);
+        err = watch(rig, load, from.load.time_ns + seconds * SECOND_NS, accepted_end, &stretch, out);
     }
     if (!err)
         err = read_moment(rig, load, &to);
@@ -86,12 +105,12 @@ int phase_run_latency(struct rig *rig, const struct load_options *options, uint3
         err = load_read(load, &from);
     if (!err) {
         load_add_latency(load, &before);
-        err = pause_for(rig, seconds * SECOND_NS);
+        after = before;
+        err = watch_latency(rig, load, seconds, &after, out);
     }
     if (!err)
         err = load_read(load, &to);
     if (!err) {
-        load_add_latency(load, &after);
         out->events_per_second = (double)(to.accepted_events - from.accepted_events) * 1e9 / (double)(to.time_ns - from.time_ns);
         compute_latency(&before, &after, out);
     }
@@ -126,12 +145,40 @@ int phase_run_idle(struct rig *rig, uint32_t workers, uint32_t seconds, struct p
     return 0;
 }
 
-static void compute_latency(const struct ring_hist_view *before, const struct ring_hist_view *after, struct phase_latency *out)
+/* `last`: the histogram as it was; as it is afterwards. */
+static int watch_latency(struct rig *rig, const struct load *load, uint32_t seconds, struct ring_hist_view *last, struct phase_latency *out)
+{
+    int err = 0;
+
+    for (uint32_t i = 0; i < LATENCY_STRETCHES && !err; i++) {
+        struct ring_hist_view now = {0}, view;
+
+        err = pause_for(rig, seconds * SECOND_NS / LATENCY_STRETCHES);
+        load_add_latency(load, &now);
+        view = difference(last, &now);
+        if (!err && view.count > 0) {
+            measure_add(&out->p50s_ns, (double)ring_hist_percentile(&view, 50));
+            measure_add(&out->p90s_ns, (double)ring_hist_percentile(&view, 90));
+            measure_add(&out->p99s_ns, (double)ring_hist_percentile(&view, 99));
+        }
+        *last = now;
+    }
+    return err;
+}
+
+static struct ring_hist_view difference(const struct ring_hist_view *before, const struct ring_hist_view *after)
 {
     struct ring_hist_view view = {.count = after->count - before->count, .sum = after->sum - before->sum};
 
     for (uint32_t i = 0; i < RING_HIST_BUCKETS; i++)
         view.bucket[i] = after->bucket[i] - before->bucket[i];
+    return view;
+}
+
+static void compute_latency(const struct ring_hist_view *before, const struct ring_hist_view *after, struct phase_latency *out)
+{
+    struct ring_hist_view view = difference(before, after);
+
     out->count = view.count;
     out->p50_ns = ring_hist_percentile(&view, 50);
     out->p90_ns = ring_hist_percentile(&view, 90);
@@ -200,7 +247,8 @@ static int pause_for(struct rig *rig, int64_t duration_ns)
     return err;
 }
 
-static int watch(struct rig *rig, const struct load *load, int64_t end_ns, uint64_t accepted_end, struct phase_load *out)
+static int watch(struct rig *rig, const struct load *load, int64_t end_ns, uint64_t accepted_end, struct stretch *stretch,
+                 struct phase_load *out)
 {
     struct load_sample sample = {0};
     int64_t memory_ns = 0, changed_ns = measure_now_ns();
@@ -222,8 +270,24 @@ static int watch(struct rig *rig, const struct load *load, int64_t end_ns, uint6
             accepted = sample.accepted_events;
             changed_ns = sample.time_ns;
         }
+        if (!err && sample.time_ns - stretch->begin_ns >= stretch->length_ns)
+            note_stretch(rig, &sample, stretch, out);
     }
     return err;
+}
+
+static void note_stretch(const struct rig *rig, const struct load_sample *sample, struct stretch *stretch, struct phase_load *out)
+{
+    double events = (double)(sample->accepted_events - stretch->accepted_events);
+    int64_t cpu_ns = 0;
+
+    if (proc_read_cpu_ns(rig->shipper.pid, &cpu_ns) == 0 && events > 0) {
+        measure_add(&out->rates, events * 1e9 / (double)(sample->time_ns - stretch->begin_ns));
+        measure_add(&out->cpu_per_million, (double)(cpu_ns - stretch->shipper_cpu_ns) / 1e9 / (events / 1e6));
+    }
+    stretch->begin_ns = sample->time_ns;
+    stretch->accepted_events = sample->accepted_events;
+    stretch->shipper_cpu_ns = cpu_ns;
 }
 
 static void note_memory(const struct rig *rig, struct phase_load *out)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "bench/load.h"
+#include "bench/measure.h"
 #include "bench/rig.h"
 
 struct phase_load {
@@ -23,7 +24,9 @@ struct phase_load {
     uint64_t disturbances;   /* connections lost, links ended, deliveries of unknown outcome */
     uint64_t anon_bytes_max; /* the shipper's memory besides the rings */
     uint64_t file_bytes_max;
-    uint64_t ring_bytes_max; /* pages of the rings that it has mapped */
+    uint64_t ring_bytes_max;               /* pages of the rings that it has mapped */
+    struct measure_series rates;           /* events per second in each tenth of the time */
+    struct measure_series cpu_per_million; /* and the shipper's CPU seconds */
 };
 /* Runs the producers, forgets the first `warmup_seconds`, ends after `seconds` or when `events_max` (0: no limit) are accepted. 0, or a
  * negative code after lines on stderr. */
@@ -34,6 +37,7 @@ struct phase_latency {
     double events_per_second;
     uint64_t count;
     uint64_t p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
+    struct measure_series p50s_ns, p90s_ns, p99s_ns; /* of each fifth of the time */
 };
 /* load->rate must be set. */
 int phase_run_latency(struct rig *rig, const struct load_options *load, uint32_t seconds, struct phase_latency *out);

@@ -1,4 +1,4 @@
-/* The figures of `ship` as a table for a person and as JSON: each with its floor or target beside it. */
+/* The figures of `ship` as a table for a person and as rows of the result: each with its floor or target beside it. */
 #include "bench/ship_report.h"
 
 #include <math.h>
@@ -13,14 +13,24 @@
 #define TARGET_PAUSE_MS 100.0
 #define TARGET_WAKEUPS 2.0
 #define MIB 1048576.0
+#define GROUP "ship"
 
+struct figure { /* `samples` NULL or empty: there is but the one value */
+    const char *name;
+    const char *unit;
+    enum result_sense sense;
+    double value;
+    const struct measure_series *samples;
+};
+
+static int add_rows(struct result *result, const struct figure figures[]);
 static void print_floor_row(const char *name, double bytes_per_second, uint32_t event_len);
 static double floor_of(enum rig_transport transport, const struct machine_floor *floor);
 static void print_throughput(const struct ship_options *options, const struct phase_load *load);
 static void print_versus_floor(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load);
 static const char *verdict(double value, double limit);
 
-void ship_report_setup(const struct ship_options *options, cJSON *json)
+void ship_report_setup(const struct ship_options *options)
 {
     char keys[32] = "unkeyed", ordering[64];
 
@@ -33,37 +43,27 @@ void ship_report_setup(const struct ship_options *options, cJSON *json)
         options->load.event_len, keys, options->load.producer_count, (unsigned long long)options->load.ring_bytes >> 10,
         options->rig.workers, options->rig.net, rig_transport_names[options->rig.transport], ordering, options->rig.delay_ms);
     fflush(stdout);
-    cJSON_AddNumberToObject(json, "size", options->load.event_len);
-    cJSON_AddNumberToObject(json, "keys", options->load.key_count);
-    cJSON_AddNumberToObject(json, "producers", options->load.producer_count);
-    cJSON_AddNumberToObject(json, "ring_bytes", (double)options->load.ring_bytes);
-    cJSON_AddNumberToObject(json, "workers", options->rig.workers);
-    cJSON_AddStringToObject(json, "net", options->rig.net);
-    cJSON_AddStringToObject(json, "transport", rig_transport_names[options->rig.transport]);
-    cJSON_AddNumberToObject(json, "partitions", options->rig.partitions);
-    cJSON_AddNumberToObject(json, "linger_ms", options->rig.linger_ms);
-    cJSON_AddNumberToObject(json, "delay_ms", options->rig.delay_ms);
 }
 
-void ship_report_floor(const struct ship_options *options, const struct machine_floor *floor, cJSON *json)
+int ship_report_floor(const struct ship_options *options, const struct machine_floor *floor, struct result *result)
 {
-    cJSON *object = cJSON_AddObjectToObject(json, "floor");
-
     printf("\nfloors, one core                              MB/s      events/s\n");
     print_floor_row("AES-128-GCM, openssl speed, 16 KiB", floor->aes128_gcm, options->load.event_len);
     print_floor_row("AES-256-GCM, openssl speed, 16 KiB", floor->aes256_gcm, options->load.event_len);
     print_floor_row("TCP over loopback, two processes", floor->loopback, options->load.event_len);
     print_floor_row("memcpy behind a 16 B head", floor->memcpy, options->load.event_len);
     fflush(stdout);
-    cJSON_AddNumberToObject(object, "aes128_gcm_bytes_per_second", floor->aes128_gcm);
-    cJSON_AddNumberToObject(object, "aes256_gcm_bytes_per_second", floor->aes256_gcm);
-    cJSON_AddNumberToObject(object, "loopback_bytes_per_second", floor->loopback);
-    cJSON_AddNumberToObject(object, "memcpy_bytes_per_second", floor->memcpy);
+    return add_rows(result,
+                    (const struct figure[]){{"AES-128-GCM, openssl speed, 16 KiB", "MB/s", RESULT_ONLY_SAID, floor->aes128_gcm / 1e6, NULL},
+                                            {"AES-256-GCM, openssl speed, 16 KiB", "MB/s", RESULT_ONLY_SAID, floor->aes256_gcm / 1e6, NULL},
+                                            {"TCP over loopback, two processes", "MB/s", RESULT_ONLY_SAID, floor->loopback / 1e6, NULL},
+                                            {"memcpy behind a 16 B head", "MB/s", RESULT_ONLY_SAID, floor->memcpy / 1e6, NULL},
+                                            {0}});
 }
 
-void ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load, cJSON *json)
+int ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load,
+                     struct result *result)
 {
-    cJSON *object = cJSON_AddObjectToObject(json, "load");
     double memory_mib = (double)(load->anon_bytes_max + load->file_bytes_max) / MIB;
 
     printf("\nas fast as the rings take them, %.1f s after %u s of warm-up\n", load->seconds, options->warmup_seconds);
@@ -87,55 +87,68 @@ void ship_report_load(const struct ship_options *options, const struct machine_f
            memory_mib, (double)load->anon_bytes_max / MIB, (double)load->file_bytes_max / MIB, TARGET_MEMORY_MIB,
            verdict(memory_mib, TARGET_MEMORY_MIB));
     fflush(stdout);
-    cJSON_AddNumberToObject(object, "seconds", load->seconds);
-    cJSON_AddNumberToObject(object, "events_per_second", load->events_per_second);
-    cJSON_AddNumberToObject(object, "payload_bytes_per_second", load->bytes_per_second);
-    cJSON_AddNumberToObject(object, "events_per_batch", load->events_per_batch);
-    cJSON_AddNumberToObject(object, "wire_bytes_per_event", load->wire_bytes_per_event);
-    cJSON_AddNumberToObject(object, "shipper_cpu_seconds_per_million", load->shipper_cpu_seconds_per_million);
-    cJSON_AddNumberToObject(object, "shipper_cores", load->shipper_cores);
-    cJSON_AddNumberToObject(object, "hub_cores", load->hub_cores);
-    cJSON_AddNumberToObject(object, "producer_cores", load->producer_cores);
-    cJSON_AddNumberToObject(object, "pause_ns_max", (double)load->pause_ns_max);
-    cJSON_AddNumberToObject(object, "token_renewals", (double)load->token_renewals);
-    cJSON_AddNumberToObject(object, "disturbances", (double)load->disturbances);
-    cJSON_AddNumberToObject(object, "shipper_anon_bytes_max", (double)load->anon_bytes_max);
-    cJSON_AddNumberToObject(object, "shipper_file_bytes_max", (double)load->file_bytes_max);
+    return add_rows(result,
+                    (const struct figure[]){{"accepted events", "events/s", RESULT_HIGHER_IS_BETTER, load->events_per_second, &load->rates},
+                                            {"accepted payload", "MB/s", RESULT_ONLY_SAID, load->bytes_per_second / 1e6, NULL},
+                                            {"shipper CPU per million events", "s", RESULT_LOWER_IS_BETTER,
+                                             load->shipper_cpu_seconds_per_million, &load->cpu_per_million},
+                                            {"events per batch", "events", RESULT_ONLY_SAID, load->events_per_batch, NULL},
+                                            {"bytes on the wire per event", "B", RESULT_LOWER_IS_BETTER, load->wire_bytes_per_event, NULL},
+                                            {"shipper, cores busy", "cores", RESULT_ONLY_SAID, load->shipper_cores, NULL},
+                                            {"hub, cores busy", "cores", RESULT_ONLY_SAID, load->hub_cores, NULL},
+                                            {"producers, cores busy", "cores", RESULT_ONLY_SAID, load->producer_cores, NULL},
+                                            {"longest pause", "ms", RESULT_ONLY_SAID, (double)load->pause_ns_max / 1e6, NULL},
+                                            {"shipper memory besides the rings", "MiB", RESULT_LOWER_IS_BETTER, memory_mib, NULL},
+                                            {0}});
 }
 
-void ship_report_latency(const struct ship_options *options, const struct phase_latency *latency, cJSON *json)
+int ship_report_latency(const struct ship_options *options, const struct phase_latency *latency, struct result *result)
 {
-    cJSON *object = cJSON_AddObjectToObject(json, "latency");
-
     printf("\ncommit to accept at %llu events/s (%.0f accepted), us\n", (unsigned long long)options->latency_rate,
            latency->events_per_second);
     printf("  p50 %.0f   p90 %.0f   p99 %.0f   p99.9 %.0f   max %.0f   of %llu sampled events, linger %u ms\n",
            (double)latency->p50_ns / 1e3, (double)latency->p90_ns / 1e3, (double)latency->p99_ns / 1e3, (double)latency->p999_ns / 1e3,
            (double)latency->max_ns / 1e3, (unsigned long long)latency->count, options->rig.linger_ms);
     fflush(stdout);
-    cJSON_AddNumberToObject(object, "rate", (double)options->latency_rate);
-    cJSON_AddNumberToObject(object, "events_per_second", latency->events_per_second);
-    cJSON_AddNumberToObject(object, "count", (double)latency->count);
-    cJSON_AddNumberToObject(object, "p50_ns", (double)latency->p50_ns);
-    cJSON_AddNumberToObject(object, "p90_ns", (double)latency->p90_ns);
-    cJSON_AddNumberToObject(object, "p99_ns", (double)latency->p99_ns);
-    cJSON_AddNumberToObject(object, "p999_ns", (double)latency->p999_ns);
-    cJSON_AddNumberToObject(object, "max_ns", (double)latency->max_ns);
+    return add_rows(
+        result, (const struct figure[]){{"commit to accept, p50", "ns", RESULT_LOWER_IS_BETTER, (double)latency->p50_ns, &latency->p50s_ns},
+                                        {"commit to accept, p90", "ns", RESULT_LOWER_IS_BETTER, (double)latency->p90_ns, &latency->p90s_ns},
+                                        {"commit to accept, p99", "ns", RESULT_LOWER_IS_BETTER, (double)latency->p99_ns, &latency->p99s_ns},
+                                        {"commit to accept, p99.9", "ns", RESULT_ONLY_SAID, (double)latency->p999_ns, NULL},
+                                        {"commit to accept, max", "ns", RESULT_ONLY_SAID, (double)latency->max_ns, NULL},
+                                        {0}});
 }
 
-void ship_report_idle(const struct ship_options *options, const struct phase_idle *idle, cJSON *json)
+int ship_report_idle(const struct ship_options *options, const struct phase_idle *idle, struct result *result)
 {
-    cJSON *object = cJSON_AddObjectToObject(json, "idle");
-
     printf("\nnothing to do, %u s, one ring open\n", options->idle_seconds);
     printf("  wake-ups/s per worker        %12.2f   target <= %.0f: %s\n", idle->wakeups_per_second, TARGET_WAKEUPS,
            idle->wakeups_per_second <= TARGET_WAKEUPS ? "reached" : "missed");
     printf("  voluntary switches/s         %12.2f   the whole process, by the kernel's count\n", idle->switches_per_second);
     printf("  shipper, %% of a core         %12.3f\n", idle->core_percent);
     fflush(stdout);
-    cJSON_AddNumberToObject(object, "wakeups_per_second_per_worker", idle->wakeups_per_second);
-    cJSON_AddNumberToObject(object, "switches_per_second", idle->switches_per_second);
-    cJSON_AddNumberToObject(object, "core_percent", idle->core_percent);
+    return add_rows(result,
+                    (const struct figure[]){{"idle: wake-ups per worker", "1/s", RESULT_LOWER_IS_BETTER, idle->wakeups_per_second, NULL},
+                                            {"idle: voluntary switches", "1/s", RESULT_LOWER_IS_BETTER, idle->switches_per_second, NULL},
+                                            {"idle: share of a core", "%", RESULT_LOWER_IS_BETTER, idle->core_percent, NULL},
+                                            {0}});
+}
+
+/* The figure of the whole time is the row's; the samples say how it went up and down. */
+static int add_rows(struct result *result, const struct figure figures[])
+{
+    int err = 0;
+
+    for (const struct figure *figure = figures; figure->name && !err; figure++) {
+        struct result_row row = result_row_of_value(GROUP, figure->name, figure->unit, figure->sense, figure->value);
+
+        if (figure->samples && figure->samples->count > 0)
+            row = result_row_of(GROUP, figure->name, figure->unit, figure->sense, figure->samples);
+        row.median = figure->value;
+        if (isfinite(figure->value))
+            err = result_add_row(result, &row);
+    }
+    return err;
 }
 
 static void print_floor_row(const char *name, double bytes_per_second, uint32_t event_len)

@@ -1,14 +1,14 @@
-/* The figures of `ship` as a table for a person and as JSON: each with its floor or target beside it. */
+/* The figures of `ship` as a table for a person and as rows of the result: each with its floor or target beside it. */
 #ifndef BENCH_SHIP_REPORT_H
 #define BENCH_SHIP_REPORT_H
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "bench/load.h"
 #include "bench/machine_floor.h"
 #include "bench/phase.h"
+#include "bench/result.h"
 #include "bench/rig.h"
 
 struct ship_options {
@@ -24,11 +24,13 @@ struct ship_options {
     const char *json_path;
 };
 
-void ship_report_setup(const struct ship_options *options, cJSON *json);
-void ship_report_floor(const struct ship_options *options, const struct machine_floor *floor, cJSON *json);
+void ship_report_setup(const struct ship_options *options);
+/* 0 or -ENOMEM, as those that follow. */
+int ship_report_floor(const struct ship_options *options, const struct machine_floor *floor, struct result *result);
 /* `floor`: measured in the same run; all zero if it was left out. */
-void ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load, cJSON *json);
-void ship_report_latency(const struct ship_options *options, const struct phase_latency *latency, cJSON *json);
-void ship_report_idle(const struct ship_options *options, const struct phase_idle *idle, cJSON *json);
+int ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load,
+                     struct result *result);
+int ship_report_latency(const struct ship_options *options, const struct phase_latency *latency, struct result *result);
+int ship_report_idle(const struct ship_options *options, const struct phase_idle *idle, struct result *result);
 
 #endif

@@ -21,17 +21,17 @@ row() { # label, how many, what follows the label
     [ "$count" -eq "$3" ] || complain "row '$1' is there $count times with figures, not $3"
 }
 row 'memcpy behind a 16 B head' "[0-9]+ [KM]iB +$figure +$figure +1\.00 *$" 6
-row 'the same, each in sigsetjmp' "[0-9]+ [KM]iB +$figure +$figure +$figure *$" 3
-row 'the same, read by another core' "[0-9]+ [KM]iB +$figure +$figure +$figure *$" 6
+row 'memcpy, each in sigsetjmp' "[0-9]+ [KM]iB +$figure +$figure +$figure *$" 3
+row 'memcpy, read by another core' "[0-9]+ [KM]iB +$figure +$figure +$figure *$" 6
 row 'ehring_send' "[0-9]+ [KM]iB +$figure +$figure +$figure" 6
 row 'ehring_send, keyed' "[0-9]+ [KM]iB +$figure +$figure +$figure" 3
 row 'ehring_send, lane draining' "[0-9]+ [KM]iB +$figure +$figure +$figure +$figure (reached|missed)" 6
 row 'ehring_send, on a disk' "[0-9]+ [KM]iB +($figure +$figure +$figure|- +- +- \(no disk here\))" 3
-row 'the same, EHRING_SYNC' "[0-9]+ [KM]iB +($figure +$figure +$figure|- +- +- \(no disk here\))" 3
+row 'ehring_send, disk, EHRING_SYNC' "[0-9]+ [KM]iB +($figure +$figure +$figure|- +- +- \(no disk here\))" 3
 row 'pipe' "- +$figure +$figure +$figure" 3
 row 'Unix datagram' "- +$figure +$figure +$figure" 3
 row 'POSIX queue' "- +($figure +$figure +$figure|- +- +- \(.+\))" 3 # a queue of 64 KiB messages is not for everybody, nor are queues
-[ "$(grep -c '"median_ns"' "$dir/ring.json")" -ge 33 ] || complain "the JSON file holds too few figures"
+[ "$(grep -c '"median"' "$dir/ring.json")" -ge 33 ] || complain "the JSON file holds too few figures"
 
 "$bench" ring --size 15 >"$dir/out" 2>"$dir/err" && complain "--size 15 was taken"
 grep -q -- '--size 15: must be a number from 16 to 65536' "$dir/err" || complain "--size 15: no word about the limits: $(cat "$dir/err")"

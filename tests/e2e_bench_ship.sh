@@ -27,7 +27,7 @@ row "shipper memory, MiB +$number"
 row "p50 [1-9][0-9]* +p90 [1-9][0-9]* +p99 [1-9][0-9]*"
 row "wake-ups/s per worker +$number"
 row "voluntary switches/s +$number"
-for figure in events_per_second p99_ns wakeups_per_second_per_worker loopback_bytes_per_second; do
+for figure in "accepted events" "commit to accept, p99" "idle: wake-ups per worker" "TCP over loopback, two processes"; do
     grep -q "\"$figure\"" "$dir/ship.json" || complain "the JSON file has no $figure"
 done
 
@@ -45,7 +45,7 @@ wait $pid && complain "an interrupted run says that all is well"
 while read -r made; do
     [ -e "$made" ] && complain "$made was left behind"
     for process in /proc/[0-9]*/cmdline; do
-        tr '\0' ' ' <"$process" 2>/dev/null | grep -q -- "$made" && complain "$(tr '\0' ' ' <"$process") still runs"
+        { tr '\0' ' ' <"$process"; } 2>/dev/null | grep -q -- "$made" && complain "$(tr '\0' ' ' <"$process") still runs"
     done
 done <"$dir/made"
 
