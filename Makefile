@@ -68,6 +68,9 @@ DIRECT_SO := $(BUILD)/libehring-direct.so.0
 
 PROGRAMS := $(if $(wildcard shipper/main.c),$(BUILD)/ehring-shipper) $(if $(wildcard tools/hub/main.c),$(BUILD)/ehring-hub) \
             $(addprefix $(BUILD)/ehring-,$(TOOLS)) $(if $(wildcard bench/*.c),$(BUILD)/ehring-bench)
+# What ehring-bench measures beside us, each a program of its own in peers/. LTTng-UST is optional; the report says if it is not there.
+LTTNG := $(shell pkg-config --exists lttng-ust 2>/dev/null && echo lttng)
+PEER_FILES := $(addprefix $(BUILD)/peers/,$(if $(LTTNG),lttng-tracer lttng.sh))
 LIBRARIES := $(if $(CLIENT_SRC),$(EHRING_A) $(EHRING_SO) $(BUILD)/ehring.pc) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A) $(DIRECT_SO) $(BUILD)/ehring-direct.pc)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PRINT_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PRINT_SRC))
@@ -75,7 +78,7 @@ PLAIN_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PLAIN_SRC)) $(patsubst
 
 .PHONY: all demo test check check-fast check-one check-san check-thread tests bench install format clean setup setup-demo layering
 all: $(LIBRARIES) $(PROGRAMS)
-tests: all $(TEST_PROGRAMS) $(PLAIN_PROGRAMS) $(PRINT_PROGRAMS)
+tests: all $(PEER_FILES) $(TEST_PROGRAMS) $(PLAIN_PROGRAMS) $(PRINT_PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -130,6 +133,13 @@ $(BUILD)/ehring-hub: $(call objects,tools/hub/main.c) $(HUB_A)
 $(BUILD)/ehring-bench: $(call objects,$(wildcard bench/*.c)) $(EHRING_A) $(RINGBUF_A)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) -lssl -lcrypto -lcjson -lm
+$(BUILD)/peers/%.sh: bench/peers/%.sh
+	@mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
+$(BUILD)/peers/lttng-tracer: bench/peers/lttng_tracer.c bench/peers/lttng_tracer.h Makefile
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(filter-out -Wpedantic -Wconversion -Wshadow,$(ALL_CFLAGS)) -o $@ $< $(ALL_LDFLAGS) $(shell pkg-config --cflags --libs lttng-ust 2>/dev/null)
 define tool_rule
 $(BUILD)/ehring-$(1): $(call objects,$(wildcard tools/$(1)/*.c) $(TOOLS_SRC)) $(if $(CLIENT_SRC),$(EHRING_A)) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A)) $(RINGBUF_A)
 	$$(call say,LINK,$$@)

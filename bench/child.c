@@ -22,7 +22,7 @@ static int wait_readable(int fd, int64_t deadline_ns);
 static bool reap(struct child *child, int64_t deadline_ns, int *status);
 static int finish(struct child *child, int status);
 
-int child_find(const char *name, char *path, size_t path_len)
+int child_look(const char *name, char *path, size_t path_len)
 {
     const char *build = getenv("EHRING_BUILD");
     ssize_t len = readlink("/proc/self/exe", path, path_len - 1);
@@ -40,8 +40,16 @@ int child_find(const char *name, char *path, size_t path_len)
         if (access(path, X_OK) == 0)
             return 0;
     }
-    fprintf(stderr, "ehring-bench: %s is neither beside ehring-bench nor in $EHRING_BUILD\n", name);
     return -ENOENT;
+}
+
+int child_find(const char *name, char *path, size_t path_len)
+{
+    int err = child_look(name, path, path_len);
+
+    if (err)
+        fprintf(stderr, "ehring-bench: %s is neither beside ehring-bench nor in $EHRING_BUILD\n", name);
+    return err;
 }
 
 int child_start(const char *const argv[], const char *log_path, struct child *child)

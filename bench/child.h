@@ -12,7 +12,9 @@ struct child {
 };
 #define CHILD_NONE ((struct child){.out_fd = -1})
 
-/* Path of a program of ours: beside this one, else in $EHRING_BUILD. 0, or -ENOENT after a line on stderr. */
+/* Path of a file beside this program, else in $EHRING_BUILD; may be "peers/x". 0 or -ENOENT. */
+int child_look(const char *name, char *path, size_t path_len);
+/* Path of a program of ours, as child_look. 0, or -ENOENT after a line on stderr. */
 int child_find(const char *name, char *path, size_t path_len);
 
 /* Starts argv[0] (searched in PATH if it has no slash) in a process group of its own; stderr is appended to `log_path`. It gets KILL when

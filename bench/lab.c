@@ -6,6 +6,7 @@
 #include "bench/lab.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,6 @@
 
 #define SLICE_BYTES_MIN (UINT64_C(4) << 20)
 #define SLICE_BYTES_MAX (UINT64_C(64) << 20)
-#define PEER_SLICE_EVENTS 512u
 #define SYNC_LOOK_NS INT64_C(500000)
 #define WARM_BURSTS 3u      /* untimed, a lap of the near ring: the rows before have used the cache */
 #define RECORD_OVERHEAD 48u /* head, key, time, padding: so many bytes a record may have beyond its payload */
@@ -35,25 +35,29 @@ enum row { /* that others refer to */
            ROW_PIPE,
            ROW_DATAGRAM,
            ROW_QUEUE,
+           ROW_MUTEX,
+           ROW_CK,
 };
 #define NO_TARGET -1
 
 const struct lab_row lab_rows[] = {
-    [ROW_FLOOR_NEAR] = {"memcpy behind a 16 B head", LAB_FLOOR, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
-    [ROW_FLOOR_GUARDED_NEAR] = {"memcpy, each in sigsetjmp", LAB_FLOOR_GUARDED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
-    [ROW_FLOOR_DRAINED_NEAR] = {"memcpy, read by another core", LAB_FLOOR_DRAINED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
-    [ROW_SEND_NEAR] = {"ehring_send", LAB_SEND, LAB_NEAR, 0, ROW_FLOOR_NEAR, ROW_FLOOR_NEAR, 1.5, 2},
-    [ROW_SEND_KEYED_NEAR] = {"ehring_send, keyed", LAB_SEND_KEYED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
-    [ROW_SEND_DRAINED_NEAR] = {"ehring_send, lane draining", LAB_SEND_DRAINED, LAB_NEAR, 0, ROW_FLOOR_DRAINED_NEAR, ROW_SEND_NEAR, 2, 0},
-    [ROW_FLOOR_FAR] = {"memcpy behind a 16 B head", LAB_FLOOR, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
-    [ROW_FLOOR_DRAINED_FAR] = {"memcpy, read by another core", LAB_FLOOR_DRAINED, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
-    [ROW_SEND_FAR] = {"ehring_send", LAB_SEND, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
-    [ROW_SEND_DRAINED_FAR] = {"ehring_send, lane draining", LAB_SEND_DRAINED, LAB_FAR, 0, ROW_FLOOR_DRAINED_FAR, ROW_SEND_FAR, 2, 0},
-    [ROW_SEND_DISK] = {"ehring_send, on a disk", LAB_SEND, LAB_DISK, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
-    [ROW_SEND_DISK_SYNCED] = {"ehring_send, disk, EHRING_SYNC", LAB_SEND, LAB_DISK_SYNCED, 0, ROW_FLOOR_FAR, NO_TARGET, 0, 0},
-    [ROW_PIPE] = {"pipe", LAB_PEER, LAB_NEAR, PEER_PIPE, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
-    [ROW_DATAGRAM] = {"Unix datagram", LAB_PEER, LAB_NEAR, PEER_DATAGRAM, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
-    [ROW_QUEUE] = {"POSIX queue", LAB_PEER, LAB_NEAR, PEER_QUEUE, ROW_FLOOR_NEAR, NO_TARGET, 0, 0},
+    [ROW_FLOOR_NEAR] = {"memcpy behind a 16 B head", LAB_FLOOR, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0},
+    [ROW_FLOOR_GUARDED_NEAR] = {"memcpy, each in sigsetjmp", LAB_FLOOR_GUARDED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0},
+    [ROW_FLOOR_DRAINED_NEAR] = {"memcpy, read by another core", LAB_FLOOR_DRAINED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0},
+    [ROW_SEND_NEAR] = {"ehring_send", LAB_SEND, LAB_NEAR, 0, ROW_FLOOR_NEAR, ROW_FLOOR_NEAR, 0},
+    [ROW_SEND_KEYED_NEAR] = {"ehring_send, keyed", LAB_SEND_KEYED, LAB_NEAR, 0, ROW_FLOOR_NEAR, NO_TARGET, 0},
+    [ROW_SEND_DRAINED_NEAR] = {"ehring_send, lane draining", LAB_SEND_DRAINED, LAB_NEAR, 0, ROW_FLOOR_DRAINED_NEAR, NO_TARGET, 0},
+    [ROW_FLOOR_FAR] = {"memcpy behind a 16 B head", LAB_FLOOR, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0},
+    [ROW_FLOOR_DRAINED_FAR] = {"memcpy, read by another core", LAB_FLOOR_DRAINED, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0},
+    [ROW_SEND_FAR] = {"ehring_send", LAB_SEND, LAB_FAR, 0, ROW_FLOOR_FAR, NO_TARGET, 0},
+    [ROW_SEND_DRAINED_FAR] = {"ehring_send, lane draining", LAB_SEND_DRAINED, LAB_FAR, 0, ROW_FLOOR_DRAINED_FAR, ROW_SEND_FAR, 2},
+    [ROW_SEND_DISK] = {"ehring_send, on a disk", LAB_SEND, LAB_DISK, 0, ROW_FLOOR_FAR, NO_TARGET, 0},
+    [ROW_SEND_DISK_SYNCED] = {"ehring_send, disk, EHRING_SYNC", LAB_SEND, LAB_DISK_SYNCED, 0, ROW_FLOOR_FAR, NO_TARGET, 0},
+    [ROW_PIPE] = {"pipe", LAB_PEER, LAB_NEAR, PEER_PIPE, ROW_FLOOR_NEAR, NO_TARGET, 0},
+    [ROW_DATAGRAM] = {"Unix datagram", LAB_PEER, LAB_NEAR, PEER_DATAGRAM, ROW_FLOOR_NEAR, NO_TARGET, 0},
+    [ROW_QUEUE] = {"POSIX queue", LAB_PEER, LAB_NEAR, PEER_QUEUE, ROW_FLOOR_NEAR, NO_TARGET, 0},
+    [ROW_MUTEX] = {"queue under a shared mutex", LAB_PEER, LAB_NEAR, PEER_MUTEX, ROW_FLOOR_NEAR, NO_TARGET, 0},
+    [ROW_CK] = {"ck_ring, payload copied", LAB_PEER, LAB_NEAR, PEER_CK, ROW_FLOOR_NEAR, NO_TARGET, 0},
 };
 const uint32_t lab_row_count = sizeof(lab_rows) / sizeof(lab_rows[0]);
 
@@ -85,11 +89,11 @@ int lab_open(struct lab *lab, const char *rings_dir, const char *disk_dir, size_
     int err = 0;
 
     *lab = (struct lab){.rings_dir = rings_dir, .len = len, .clock_ns = measure_clock_cost_ns(), .drain = drain};
-    for (int i = 0; i < LAB_PEERS; i++)
-        lab->peer_err[i] = peer_open((enum peer_kind)i, len, &lab->peer[i]);
     make_keys(lab);
     lab->capacity[LAB_NEAR] = capacity_for(len, near_bytes);
     lab->capacity[LAB_FAR] = lab->capacity[LAB_DISK] = lab->capacity[LAB_DISK_SYNCED] = capacity_for(len, far_bytes);
+    for (int i = 0; i < LAB_PEERS; i++)
+        lab->peer_err[i] = peer_open((enum peer_kind)i, len, lab->capacity[LAB_NEAR], &lab->peer[i]);
     lab->data = malloc(len);
     if (!lab->data)
         err = -ENOMEM;
@@ -146,6 +150,23 @@ int lab_slice(struct lab *lab, uint32_t row, double *ns)
         return peer_slice(lab, what->peer, ns);
     }
     return -EINVAL;
+}
+
+double lab_limit(const struct lab *lab, uint32_t row, double of)
+{
+    static const struct {
+        size_t len_max;
+        double factor;
+    } writing[] = {{64, 1.35}, {256, 1.3}, {SIZE_MAX, 1.1}}; /* over memcpy: the head weighs less the larger the event is */
+    uint32_t i = 0;
+
+    if (lab_rows[row].limit_of < 0)
+        return NAN;
+    if (lab_rows[row].limit_factor > 0)
+        return lab_rows[row].limit_factor * of;
+    while (lab->len > writing[i].len_max)
+        i++;
+    return writing[i].factor * of;
 }
 
 /* The thread that syncs inherits the core of the one that opens: the reader's, which has nothing to do meanwhile. */
@@ -318,7 +339,7 @@ static int peer_slice(struct lab *lab, enum peer_kind kind, double *ns)
 
     if (lab->peer_err[kind])
         return -EOPNOTSUPP;
-    while (done < PEER_SLICE_EVENTS && !err) {
+    while (done < peer->slice_events && !err) {
         int64_t start_ns = measure_now_ns();
 
         err = peer_write(peer, lab->data, burst);

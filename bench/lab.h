@@ -18,17 +18,16 @@ enum lab_place { /* a ring that fits into the L2 cache, one that does not, and a
 };
 #define LAB_PLACES 4
 #define LAB_FLOORS 2 /* places that have a floor of their own */
-#define LAB_PEERS 3
+#define LAB_PEERS 5
 
 struct lab_row {
     const char *name;
     enum lab_kind kind;
     enum lab_place place;
     enum peer_kind peer;
-    int floor;    /* row whose median is the floor */
-    int limit_of; /* row the target refers to, -1: no target */
-    double limit_factor;
-    double limit_plus_ns;
+    int floor;           /* row whose median is the floor */
+    int limit_of;        /* row the target refers to, -1: no target */
+    double limit_factor; /* 0: one that depends on the size */
 };
 extern const struct lab_row lab_rows[];
 extern const uint32_t lab_row_count;
@@ -53,6 +52,9 @@ struct lab {
 int lab_open(struct lab *lab, const char *rings_dir, const char *disk_dir, size_t len, uint64_t near_bytes, uint64_t far_bytes,
              struct drain *drain);
 void lab_close(struct lab *lab);
+
+/* The row's target when the row it refers to has come to `of`; NAN: it has none. */
+double lab_limit(const struct lab *lab, uint32_t row, double of);
 
 /* Slices after which the larger ring has been written at least once all around. */
 uint32_t lab_warmup_slices(const struct lab *lab);

@@ -7,16 +7,19 @@
 
 #include "bench/drain.h"
 #include "bench/lab.h"
+#include "bench/lttng.h"
 #include "bench/ring_mode.h"
 #include "bench/scratch.h"
 
+#define LTTNG_NAME "LTTng-UST tracepoint"
 #define GROUP "ring: writing an event"
 
 static int run_size(const struct ring_run *run, size_t size, struct drain *drain);
+static int run_lttng(const struct ring_run *run, size_t size, double floor_ns);
 static int measure_rows(struct lab *lab, uint32_t slices, struct measure_series *series);
 static void print_method(const struct ring_run *run);
 static int tell_rows(const struct lab *lab, const struct measure_series *series, struct result *result);
-static double target_of(const struct lab_row *row, const struct measure_series *series);
+static double target_of(const struct lab *lab, uint32_t row, const struct measure_series *series);
 static void print_row(const struct lab *lab, uint32_t row, const struct measure_series *series);
 static int add_row(const struct lab *lab, uint32_t row, const struct measure_series *series, struct result *result);
 static void print_bytes(char *text, size_t text_len, uint64_t bytes);
@@ -47,9 +50,35 @@ static int run_size(const struct ring_run *run, size_t size, struct drain *drain
         err = measure_rows(&lab, (uint32_t)run->slices, series);
     if (!err)
         err = tell_rows(&lab, series, run->result);
+    if (!err)
+        err = run_lttng(run, size, measure_median(&series[0]));
     else if (err != -EINTR)
         fprintf(stderr, "ehring-bench: %zu B: %s\n", size, ehring_error_text(err));
     lab_close(&lab);
+    free(series);
+    return err;
+}
+
+/* In a program of its own, behind the others: its library starts threads in whatever it is linked to. */
+static int run_lttng(const struct ring_run *run, size_t size, double floor_ns)
+{
+    struct measure_series *series = calloc(1, sizeof(*series));
+    struct result_row row;
+    char why[128] = "";
+    int err = series ? lttng_measure(size, (uint32_t)run->slices, series, why, sizeof(why)) : -ENOMEM;
+
+    if (err == -EOPNOTSUPP) {
+        printf("          %-30s %8s %9s %9s %8s (%s)\n", LTTNG_NAME, "-", "-", "-", "-", why);
+        err = result_add_note(run->result, why);
+    } else if (!err) {
+        double median = measure_median(series);
+
+        printf("          %-30s %8s %9.2f %9.2f %8.2f \n", LTTNG_NAME, "-", median, measure_min(series), median / floor_ns);
+        row = result_row_of(GROUP, LTTNG_NAME, "ns", RESULT_LOWER_IS_BETTER, series);
+        row.x = (double)size;
+        snprintf(row.x_unit, sizeof(row.x_unit), "B");
+        err = result_add_row(run->result, &row);
+    }
     free(series);
     return err;
 }
@@ -103,9 +132,11 @@ static int tell_rows(const struct lab *lab, const struct measure_series *series,
     return err;
 }
 
-static double target_of(const struct lab_row *row, const struct measure_series *series)
+static double target_of(const struct lab *lab, uint32_t row, const struct measure_series *series)
 {
-    return row->limit_of < 0 ? NAN : row->limit_factor * measure_median(&series[row->limit_of]) + row->limit_plus_ns;
+    int of = lab_rows[row].limit_of;
+
+    return lab_limit(lab, row, of < 0 ? NAN : measure_median(&series[of]));
 }
 
 static void print_row(const struct lab *lab, uint32_t row, const struct measure_series *series)
@@ -117,7 +148,8 @@ static void print_row(const struct lab *lab, uint32_t row, const struct measure_
     if (what->kind != LAB_PEER)
         print_bytes(place, sizeof(place), lab->capacity[what->place]);
     if (what->limit_of >= 0)
-        snprintf(limit, sizeof(limit), "%9.2f %s", target_of(what, series), median <= target_of(what, series) ? "reached" : "missed");
+        snprintf(limit, sizeof(limit), "%9.2f %s", target_of(lab, row, series),
+                 median <= target_of(lab, row, series) ? "reached" : "missed");
     if (series[row].count)
         printf("          %-30s %8s %9.2f %9.2f %8.2f %s\n", what->name, place, median, measure_min(&series[row]), ratio, limit);
     else
@@ -139,7 +171,7 @@ static int add_row(const struct lab *lab, uint32_t row, const struct measure_ser
     out = result_row_of(GROUP, name, "ns", RESULT_LOWER_IS_BETTER, &series[row]);
     out.x = (double)lab->len;
     snprintf(out.x_unit, sizeof(out.x_unit), "B");
-    out.target = target_of(what, series);
+    out.target = target_of(lab, row, series);
     if (what->floor != (int)row)
         snprintf(out.floor, sizeof(out.floor), "%s%s", floor->name, places[floor->place]);
     return result_add_row(result, &out);

@@ -1,4 +1,5 @@
-/* What else carries bytes to another process: a pipe, a Unix datagram socket, a POSIX queue. */
+/* What else carries bytes to another process: a pipe, a Unix datagram socket, a POSIX queue, a queue under a mutex, a ring of Concurrency
+ * Kit. */
 #include "bench/peer.h"
 
 #include <errno.h>
@@ -11,8 +12,11 @@
 #define BUFFER_BYTES (1 << 20)
 #define BURST_MAX 256u
 #define PIPE_SLOT_BYTES 4096u
+#define KERNEL_SLICE_EVENTS 512u
+#define MEMORY_SLICE_BYTES (4u << 20)
 #define QUEUE_MESSAGES 10 /* what an ordinary user may have */
 
+static void shape_memory(struct peer *peer);
 static int open_pipe(struct peer *peer);
 static int open_datagram(struct peer *peer);
 static int open_queue(struct peer *peer);
@@ -20,11 +24,11 @@ static int probe_burst(struct peer *peer);
 static ssize_t write_one(struct peer *peer, const void *data);
 static ssize_t read_one(struct peer *peer);
 
-int peer_open(enum peer_kind kind, size_t len, struct peer *peer)
+int peer_open(enum peer_kind kind, size_t len, uint64_t bytes, struct peer *peer)
 {
     int err = -EINVAL;
 
-    *peer = (struct peer){.kind = kind, .len = len, .write_fd = -1, .read_fd = -1, .queue = (mqd_t)-1};
+    *peer = (struct peer){.kind = kind, .len = len, .write_fd = -1, .read_fd = -1, .queue = (mqd_t)-1, .slice_events = KERNEL_SLICE_EVENTS};
     peer->scratch = calloc(1, len);
     if (!peer->scratch)
         return -ENOMEM;
@@ -38,8 +42,16 @@ int peer_open(enum peer_kind kind, size_t len, struct peer *peer)
     case PEER_QUEUE:
         err = open_queue(peer);
         break;
+    case PEER_MUTEX:
+        err = peer_mutex_open(len, bytes, &peer->memory, &peer->burst_max);
+        break;
+    case PEER_CK:
+        err = peer_ck_open(len, bytes, &peer->memory, &peer->burst_max);
+        break;
     }
-    if (!err && kind != PEER_PIPE)
+    if (peer->memory)
+        shape_memory(peer);
+    if (!err && (kind == PEER_DATAGRAM || kind == PEER_QUEUE))
         err = probe_burst(peer);
     if (err)
         peer_close(peer);
@@ -54,12 +66,17 @@ void peer_close(struct peer *peer)
         close(peer->read_fd);
     if (peer->queue != (mqd_t)-1)
         mq_close(peer->queue);
+    peer_memory_close(peer->memory);
     free(peer->scratch);
     *peer = (struct peer){.write_fd = -1, .read_fd = -1, .queue = (mqd_t)-1};
 }
 
 int peer_write(struct peer *peer, const void *data, uint32_t count)
 {
+    if (peer->kind == PEER_CK)
+        return peer_ck_write(peer->memory, data, count);
+    if (peer->kind == PEER_MUTEX)
+        return peer_mutex_write(peer->memory, data, count);
     for (uint32_t i = 0; i < count; i++) {
         ssize_t written = write_one(peer, data);
 
@@ -73,10 +90,23 @@ int peer_write(struct peer *peer, const void *data, uint32_t count)
 
 int peer_empty(struct peer *peer, uint32_t count)
 {
+    if (peer->kind == PEER_CK)
+        return peer_ck_read(peer->memory, peer->scratch, count);
+    if (peer->kind == PEER_MUTEX)
+        return peer_mutex_read(peer->memory, peer->scratch, count);
     for (uint32_t i = 0; i < count; i++)
         if (read_one(peer) < 0)
             return -errno;
     return 0;
+}
+
+/* Bursts of half of it, as the ring has them, and slices long enough for what takes a few nanoseconds. */
+static void shape_memory(struct peer *peer)
+{
+    peer->burst_max = peer->burst_max / 2 > 0 ? peer->burst_max / 2 : 1;
+    peer->slice_events = (uint32_t)(MEMORY_SLICE_BYTES / peer->len);
+    if (peer->slice_events < peer->burst_max)
+        peer->slice_events = peer->burst_max;
 }
 
 static int open_pipe(struct peer *peer)
@@ -138,6 +168,9 @@ static ssize_t write_one(struct peer *peer, const void *data)
         return write(peer->write_fd, data, peer->len);
     case PEER_QUEUE:
         return mq_send(peer->queue, data, peer->len, 0);
+    case PEER_MUTEX:
+    case PEER_CK:
+        break;
     }
     return -1;
 }
@@ -150,6 +183,9 @@ static ssize_t read_one(struct peer *peer)
         return read(peer->read_fd, peer->scratch, peer->len);
     case PEER_QUEUE:
         return mq_receive(peer->queue, (char *)peer->scratch, peer->len, NULL);
+    case PEER_MUTEX:
+    case PEER_CK:
+        break;
     }
     return -1;
 }

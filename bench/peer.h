@@ -1,5 +1,5 @@
-/* What else carries bytes to another process: a pipe, a Unix datagram socket, a POSIX queue. Measured as the ring alone is: a burst of
- * writes, then it is emptied; nobody sleeps at the other end, so no wake-up is paid for. */
+/* What else carries bytes to another process: a pipe, a Unix datagram socket, a POSIX queue, a queue under a mutex, a ring of Concurrency
+ * Kit. Measured as the ring alone is: a burst of writes, then it is emptied; nobody sleeps at the other end, so no wake-up is paid for. */
 #ifndef BENCH_PEER_H
 #define BENCH_PEER_H
 
@@ -7,20 +7,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum peer_kind { PEER_PIPE, PEER_DATAGRAM, PEER_QUEUE };
+#include "bench/peer_memory.h"
+
+enum peer_kind { PEER_PIPE, PEER_DATAGRAM, PEER_QUEUE, PEER_MUTEX, PEER_CK };
 
 struct peer {
     enum peer_kind kind;
     int write_fd;
     int read_fd;
     mqd_t queue;
+    struct peer_memory *memory;
     size_t len;
-    uint8_t *scratch;   /* `len` bytes to read into */
-    uint32_t burst_max; /* messages that have room when it is empty */
+    uint8_t *scratch;      /* `len` bytes to read into */
+    uint32_t burst_max;    /* messages that have room when it is empty */
+    uint32_t slice_events; /* as many as are worth a slice */
 };
 
-/* For messages of `len` bytes. 0, or -errno: the kernel does not offer this or not for such a length. peer_close frees. */
-int peer_open(enum peer_kind kind, size_t len, struct peer *peer);
+/* For messages of `len` bytes; those in memory of this process take about `bytes` of it. 0, or -errno: the machine does not offer this or
+ * not for such a length. peer_close frees. */
+int peer_open(enum peer_kind kind, size_t len, uint64_t bytes, struct peer *peer);
 void peer_close(struct peer *peer);
 
 /* Writes `count` messages, at most burst_max, into an empty peer. 0 or -errno. */

@@ -2,6 +2,7 @@
 # Installs through apt what is missing, as root or with sudo; otherwise prints the one command.
 #   setup.sh build   what building needs          setup.sh demo    and the demo
 #   setup.sh test    and the tests: brokers, proxies and SDKs that judge us
+#   setup.sh bench   what building needs, and the harness: plots, and what is measured beside us
 set -eu
 
 need=()
@@ -39,6 +40,16 @@ for_test() {
     want_package python3-azure
     want_package python3-websocket
 }
+for_bench() {
+    want_program openssl openssl
+    want_program gnuplot gnuplot-nox
+    want_package libck-dev
+    want_package liblttng-ust-dev
+    want_package lttng-tools
+    want_program node nodejs
+    want_program npm npm
+    want_package python3-azure
+}
 
 part=${1:-test}
 for_build
@@ -49,6 +60,7 @@ test)
     for_demo
     for_test
     ;;
+bench) for_bench ;;
 *) echo "setup: unknown part $part" >&2; exit 2 ;;
 esac
 
