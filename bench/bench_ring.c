@@ -19,6 +19,11 @@ static const char usage[] =
     "usage: ehring-bench ring [OPTION]...\n"
     "What a ring costs the application that writes it. --mode:\n"
     "  write    ns per event of ehring_send() in memory and on a disk, of memcpy, and of other ways out of the process\n"
+    "  lanes    the same while 1 to 4 lanes drain the ring\n"
+    "  rings    1 to 8 producers with a ring each, alone and drained\n"
+    "  latency  one publish at a steady rate: p50, p99, p99.9, max, of the call and from the time at which it was due\n"
+    "  oneway   the same rates: from before the publish to a reader on another core that looks all the time\n"
+    "  laps     a new ring: its first lap against later ones\n"
     "Options:\n"
     "  --mode MODE            default write\n"
     "  --size BYTES           payload, 16 to 64K; may be repeated; default 256, for write 64, 256 and 1024\n"
@@ -33,8 +38,9 @@ static const char usage[] =
     "  --disk DIR             where rings lie on a disk; default /var/tmp or /tmp, whichever is one\n"
     "  --json FILE            write the figures to FILE too\n";
 
-static const char *const mode_names[] = {"write", NULL};
-static int (*const mode_runs[])(const struct ring_run *run) = {mode_write_run};
+static const char *const mode_names[] = {"write", "lanes", "rings", "latency", "oneway", "laps", NULL};
+static int (*const mode_runs[])(const struct ring_run *run) = {mode_write_run,   mode_lanes_run,  mode_rings_run,
+                                                               mode_latency_run, mode_oneway_run, mode_laps_run};
 
 static int read_options(int argc, char *argv[], struct ring_run *run);
 static int set_option(int option, const char *text, struct ring_run *run);

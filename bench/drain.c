@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/measure.h"
 #include "ringbuf/ring_order.h"
@@ -21,6 +22,7 @@ struct drain {
     _Atomic uint32_t state;     /* enum drain_state; changed under the lock, looked at without it between passes */
     struct subject *subject;    /* one of both */
     struct floor_buffer *floor; /* … is NULL */
+    struct spectrum *ages;      /* NULL: not asked for */
     uint32_t pass_us;
     int err;
     uint8_t *batch;
@@ -34,6 +36,7 @@ static void drain_all(struct drain *drain);
 static void floor_pass(struct drain *drain);
 static int ring_pass(struct drain *drain);
 static int take_record(struct drain *drain, const struct ring_record *record);
+static void add_age(struct drain *drain, const uint8_t *payload);
 static void set_state(struct drain *drain, enum drain_state state);
 static void wait_while(struct drain *drain, enum drain_state state);
 
@@ -83,6 +86,11 @@ void drain_begin(struct drain *drain, struct subject *subject)
     set_state(drain, DRAIN_RUNNING);
 }
 
+void drain_note_ages(struct drain *drain, struct spectrum *ages)
+{
+    drain->ages = ages;
+}
+
 void drain_begin_floor(struct drain *drain, struct floor_buffer *buffer)
 {
     floor_skip(buffer);
@@ -127,8 +135,10 @@ static void drain_all(struct drain *drain)
             drain->err = ring_pass(drain);
         if (drain->err)
             subject_free_all(drain->subject); /* or the writer would wait for ever */
-        if (!last)
+        if (!last && drain->pass_us > 0)
             measure_sleep_until_ns(measure_now_ns() + drain->pass_us * INT64_C(1000));
+        else if (!last)
+            measure_relax();
     }
 }
 
@@ -183,8 +193,18 @@ static int take_record(struct drain *drain, const struct ring_record *record)
     if (parts.payload_len > BATCH_BUFFER_BYTES - drain->batch_len)
         drain->batch_len = 0;
     err = ring_copy(drain->subject->ring, parts.payload_pos, drain->batch + drain->batch_len, parts.payload_len);
+    if (drain->ages && !err)
+        add_age(drain, drain->batch + drain->batch_len);
     drain->batch_len += parts.payload_len;
     return err;
+}
+
+static void add_age(struct drain *drain, const uint8_t *payload)
+{
+    int64_t sent_ns;
+
+    memcpy(&sent_ns, payload, sizeof(sent_ns));
+    spectrum_add(drain->ages, measure_now_ns() - sent_ns);
 }
 
 static void set_state(struct drain *drain, enum drain_state state)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "bench/floor.h"
+#include "bench/spectrum.h"
 #include "bench/subject.h"
 
 struct drain;
@@ -14,8 +15,11 @@ int drain_open(uint32_t pass_us, struct drain **out);
 void drain_close(struct drain *drain);
 
 /* From here on the thread owns the subject's lane: in passes it looks at write_pos once, walks the heads up to it, copies each payload out,
- * acks every sixteenth of the ring, and comes back after pass_us. */
+ * acks every sixteenth of the ring, and comes back after pass_us (0: looks again at once). */
 void drain_begin(struct drain *drain, struct subject *subject);
+/* From the next drain_begin on the thread also takes the first eight bytes of each payload for the time, in ns, at which it was sent, and
+ * adds its age; NULL: no more. The spectrum is the caller's again after drain_end. */
+void drain_note_ages(struct drain *drain, struct spectrum *ages);
 /* The same for the floor: in passes it copies out what is written, a sixteenth at a time. */
 void drain_begin_floor(struct drain *drain, struct floor_buffer *buffer);
 /* Returns when all is read and the lane is the caller's again. 0, or -EBADMSG if a record could not be read. */

@@ -12,30 +12,30 @@
 #define NOISE_STRETCHES 5u
 #define NOISE_VALUES_MIN 4u
 
+static int64_t clock_ns(clockid_t clock);
+static int64_t clock_cost_ns(clockid_t clock);
 static const cpu_set_t *allowed_cores(void);
 static double median_of(const double *value, uint32_t count);
 static int compare_doubles(const void *a, const void *b);
 
 int64_t measure_now_ns(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 int64_t measure_clock_cost_ns(void)
 {
-    int64_t best_ns = INT64_MAX;
+    return clock_cost_ns(CLOCK_MONOTONIC);
+}
 
-    for (int i = 0; i < 10000; i++) {
-        int64_t start_ns = measure_now_ns();
-        int64_t took_ns = measure_now_ns() - start_ns;
+int64_t measure_cpu_now_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
 
-        if (took_ns < best_ns)
-            best_ns = took_ns;
-    }
-    return best_ns;
+int64_t measure_cpu_clock_cost_ns(void)
+{
+    return clock_cost_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void measure_add(struct measure_series *series, double value)
@@ -117,6 +117,28 @@ void measure_sleep_until_ns(int64_t time_ns)
     struct timespec until = {.tv_sec = time_ns / 1000000000, .tv_nsec = time_ns % 1000000000};
 
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static int64_t clock_cost_ns(clockid_t clock)
+{
+    int64_t best_ns = INT64_MAX;
+
+    for (int i = 0; i < 10000; i++) {
+        int64_t start_ns = clock_ns(clock);
+        int64_t took_ns = clock_ns(clock) - start_ns;
+
+        if (took_ns < best_ns)
+            best_ns = took_ns;
+    }
+    return best_ns;
 }
 
 /* As it was at the first call: the calling thread may be pinned by now. */

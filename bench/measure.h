@@ -14,6 +14,10 @@ int64_t measure_now_ns(void);
 /* What two looks at the clock around nothing cost, the smallest of many; taken off every burst. */
 int64_t measure_clock_cost_ns(void);
 
+/* Processor time of the calling thread, and what two looks at it cost: for what a busy machine may interrupt in the middle. */
+int64_t measure_cpu_now_ns(void);
+int64_t measure_cpu_clock_cost_ns(void);
+
 /* The compiler must have stored all, and may know nothing of memory afterwards: a store before this cannot be left out or merged. */
 static inline void measure_keep(void)
 {

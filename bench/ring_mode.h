@@ -33,5 +33,10 @@ struct ring_run {
 
 /* Each: 0, or a negative code after a line on stderr (-EINTR: interrupted, without one). */
 int mode_write_run(const struct ring_run *run);
+int mode_lanes_run(const struct ring_run *run);
+int mode_rings_run(const struct ring_run *run);
+int mode_latency_run(const struct ring_run *run);
+int mode_oneway_run(const struct ring_run *run);
+int mode_laps_run(const struct ring_run *run);
 
 #endif
