@@ -17,6 +17,8 @@ enum lab_place { /* a ring that fits into the L2 cache, one that does not, and a
                  LAB_DISK_SYNCED,
 };
 #define LAB_PLACES 4
+enum lab_clock { LAB_CLOCK_WALL, LAB_CLOCK_THREAD };
+#define LAB_CLOCKS 2
 #define LAB_FLOORS 2 /* places that have a floor of their own */
 #define LAB_PEERS 5
 
@@ -36,7 +38,7 @@ struct lab {
     const char *rings_dir;
     size_t len; /* payload */
     uint8_t *data;
-    int64_t clock_ns; /* taken off every burst */
+    int64_t clock_ns[LAB_CLOCKS]; /* what two looks cost, taken off every burst */
     uint64_t capacity[LAB_PLACES];
     struct subject subject[LAB_PLACES];
     struct floor_buffer floor[LAB_FLOORS];

@@ -109,7 +109,8 @@ static void print_method(const struct ring_run *run)
     int pinned = measure_pin(MEASURE_CORE_WRITER);
 
     printf("ns per event, %llu slices of each row in turn; the payload is in the L1 cache; writes are timed, freeing and waiting for room "
-           "are not.\n"
+           "are not, nor is\n"
+           "what else the core does: the clock is the thread's, but on a disk and for LTTng.\n"
            "Draining: a thread on another core walks, copies out and acks in passes %llu us apart; its floor is the memcpy that is read "
            "there too.\n"
            "On a disk: what the first write to a page after its writeback costs is in it; a thread on the other core syncs (EHRING_SYNC).\n"
