@@ -12,8 +12,10 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"ring", bench_ring, "what writing an event costs, beside memcpy, pipe, datagram and queue"},
+    {"ring", bench_ring, "what writing an event costs, beside memcpy and other ways out of a process"},
     {"ship", bench_ship, "what ehring-shipper carries into a local hub, beside AES-GCM, loopback and memcpy"},
+    {"report", bench_report, "all of it by a plan, as a page with pictures"},
+    {"compare", bench_compare, "what has changed between two reports beyond their noise"},
 };
 
 static void print_usage(FILE *to);
@@ -40,5 +42,5 @@ static void print_usage(FILE *to)
 {
     fputs("usage: ehring-bench COMMAND [OPTION]...   (ehring-bench COMMAND --help)\n", to);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        fprintf(to, "  %-6s %s\n", commands[i].name, commands[i].help);
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
 }

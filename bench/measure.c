@@ -15,7 +15,7 @@
 static int64_t clock_ns(clockid_t clock);
 static int64_t clock_cost_ns(clockid_t clock);
 static const cpu_set_t *allowed_cores(void);
-static double median_of(const double *value, uint32_t count);
+static double figure_of(const double *value, uint32_t count, enum measure_figure figure);
 static int compare_doubles(const void *a, const void *b);
 
 int64_t measure_now_ns(void)
@@ -46,28 +46,31 @@ void measure_add(struct measure_series *series, double value)
 
 double measure_median(const struct measure_series *series)
 {
-    return median_of(series->value, series->count);
+    return figure_of(series->value, series->count, MEASURE_MEDIAN);
+}
+
+double measure_quantile(const struct measure_series *series, double share)
+{
+    double sorted[MEASURE_SLICES_MAX], place = ceil(share * series->count);
+
+    if (series->count == 0)
+        return NAN;
+    memcpy(sorted, series->value, series->count * sizeof(sorted[0]));
+    qsort(sorted, series->count, sizeof(sorted[0]), compare_doubles);
+    return sorted[place < 1 ? 0 : (uint32_t)place - 1];
 }
 
 double measure_min(const struct measure_series *series)
 {
-    double min = series->count ? series->value[0] : NAN;
-
-    for (uint32_t i = 1; i < series->count; i++)
-        min = series->value[i] < min ? series->value[i] : min;
-    return min;
+    return figure_of(series->value, series->count, MEASURE_MIN);
 }
 
 double measure_max(const struct measure_series *series)
 {
-    double max = series->count ? series->value[0] : NAN;
-
-    for (uint32_t i = 1; i < series->count; i++)
-        max = series->value[i] > max ? series->value[i] : max;
-    return max;
+    return figure_of(series->value, series->count, MEASURE_MAX);
 }
 
-double measure_noise(const struct measure_series *series)
+double measure_noise(const struct measure_series *series, enum measure_figure figure)
 {
     uint32_t stretches = series->count < NOISE_STRETCHES ? series->count : NOISE_STRETCHES;
     double low = INFINITY, high = -INFINITY;
@@ -76,10 +79,10 @@ double measure_noise(const struct measure_series *series)
         return NAN;
     for (uint32_t i = 0; i < stretches; i++) {
         uint32_t from = series->count * i / stretches, to = series->count * (i + 1) / stretches;
-        double median = median_of(series->value + from, to - from);
+        double value = figure_of(series->value + from, to - from, figure);
 
-        low = fmin(low, median);
-        high = fmax(high, median);
+        low = fmin(low, value);
+        high = fmax(high, value);
     }
     return high - low;
 }
@@ -151,7 +154,7 @@ static const cpu_set_t *allowed_cores(void)
     return &allowed;
 }
 
-static double median_of(const double *value, uint32_t count)
+static double figure_of(const double *value, uint32_t count, enum measure_figure figure)
 {
     double sorted[MEASURE_SLICES_MAX];
 
@@ -159,7 +162,15 @@ static double median_of(const double *value, uint32_t count)
         return NAN;
     memcpy(sorted, value, count * sizeof(sorted[0]));
     qsort(sorted, count, sizeof(sorted[0]), compare_doubles);
-    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+    switch (figure) {
+    case MEASURE_MIN:
+        return sorted[0];
+    case MEASURE_MAX:
+        return sorted[count - 1];
+    case MEASURE_MEDIAN:
+        return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+    }
+    return NAN;
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -40,11 +40,14 @@ struct measure_series { /* one figure per slice */
 };
 void measure_add(struct measure_series *series, double value);
 double measure_median(const struct measure_series *series); /* NAN if empty */
-double measure_min(const struct measure_series *series);    /* NAN if empty */
-double measure_max(const struct measure_series *series);    /* NAN if empty */
-/* How far apart the medians of a few stretches of the series are, taken in the order in which it was measured: what drifts within a run
+double measure_quantile(const struct measure_series *series,
+                        double share);                   /* the smallest value that `share` of all do not exceed; NAN if empty */
+double measure_min(const struct measure_series *series); /* NAN if empty */
+double measure_max(const struct measure_series *series); /* NAN if empty */
+enum measure_figure { MEASURE_MEDIAN, MEASURE_MIN, MEASURE_MAX };
+/* How far apart the figures of a few stretches of the series are, taken in the order in which it was measured: what drifts within a run
  * drifts between runs too, and a mean deviation would take it for precision. NAN: too few values to say. */
-double measure_noise(const struct measure_series *series);
+double measure_noise(const struct measure_series *series, enum measure_figure figure);
 
 /* Cores this process may use. First called before any thread is started or pinned. */
 uint32_t measure_core_count(void);

@@ -41,6 +41,7 @@ struct pace {
 
 static int run_mode(const struct ring_run *run, uint32_t pass_us, const enum what *whats, uint32_t what_count);
 static int pace_open(struct pace *pace, const struct ring_run *run, size_t len, uint32_t pass_us);
+static int warm_ring(struct pace *pace);
 static void pace_close(struct pace *pace);
 static int run_rate(struct pace *pace, uint64_t rate);
 static int run_stretch(struct pace *pace, int64_t step_ns, int64_t duration_ns);
@@ -93,7 +94,23 @@ static int pace_open(struct pace *pace, const struct ring_run *run, size_t len, 
         capacity *= 2;
     err = pace->data ? subject_open(run->rings_dir, capacity, EHRING_SYNC_AT_CLOSE, &pace->subject) : -ENOMEM;
     if (!err)
+        err = warm_ring(pace);
+    if (!err)
         err = drain_open(pass_us, &pace->drain);
+    return err;
+}
+
+/* Once around: what the first lap costs is another mode's. */
+static int warm_ring(struct pace *pace)
+{
+    uint64_t sent = 0;
+    int err = 0;
+
+    while (sent < pace->subject.capacity && !err) {
+        err = subject_send(&pace->subject, pace->data, pace->len, NULL, 1);
+        subject_free_all(&pace->subject);
+        sent += pace->len;
+    }
     return err;
 }
 

@@ -104,6 +104,11 @@ int result_add_row(struct result *result, const struct result_row *row)
     return 0;
 }
 
+double result_best(const struct result_row *row)
+{
+    return row->sense == RESULT_HIGHER_IS_BETTER ? row->max : row->min;
+}
+
 struct result_row result_row_of(const char *group, const char *name, const char *unit, enum result_sense sense,
                                 const struct measure_series *series)
 {
@@ -111,15 +116,23 @@ struct result_row result_row_of(const char *group, const char *name, const char 
 
     row.min = measure_min(series);
     row.max = measure_max(series);
-    row.noise = measure_noise(series);
+    row.noise = measure_noise(series, MEASURE_MEDIAN);
+    row.best_noise = measure_noise(series, sense == RESULT_HIGHER_IS_BETTER ? MEASURE_MAX : MEASURE_MIN);
     row.samples = series->count;
     return row;
 }
 
 struct result_row result_row_of_value(const char *group, const char *name, const char *unit, enum result_sense sense, double value)
 {
-    struct result_row row = {
-        .x = NAN, .median = value, .min = value, .max = value, .noise = NAN, .samples = 1, .sense = sense, .target = NAN};
+    struct result_row row = {.x = NAN,
+                             .median = value,
+                             .min = value,
+                             .max = value,
+                             .noise = NAN,
+                             .best_noise = NAN,
+                             .samples = 1,
+                             .sense = sense,
+                             .target = NAN};
 
     set_text(row.group, group);
     set_text(row.name, name);
@@ -164,6 +177,11 @@ const char *result_command(const struct result *result, uint32_t index)
 const cJSON *result_machine(const struct result *result)
 {
     return result->machine;
+}
+
+const cJSON *result_versions(const struct result *result)
+{
+    return result->versions;
 }
 
 const cJSON *result_notes(const struct result *result)
@@ -246,6 +264,7 @@ static cJSON *row_to_json(const struct result_row *row)
     add_number(json, "min", row->min);
     add_number(json, "max", row->max);
     add_number(json, "noise", row->noise);
+    add_number(json, "best_noise", row->best_noise);
     cJSON_AddNumberToObject(json, "samples", row->samples);
     cJSON_AddStringToObject(json, "sense", sense_names[row->sense]);
     cJSON_AddBoolToObject(json, "lower_is_better", row->sense == RESULT_LOWER_IS_BETTER);
@@ -263,6 +282,7 @@ static int row_from_json(const cJSON *json, uint32_t command_count, struct resul
                                .min = get_number(json, "min"),
                                .max = get_number(json, "max"),
                                .noise = get_number(json, "noise"),
+                               .best_noise = get_number(json, "best_noise"),
                                .target = get_number(json, "target")};
     if (!get_text(json, "group", row->group) || !get_text(json, "name", row->name) || !get_text(json, "unit", row->unit) ||
         !get_text(json, "x_unit", row->x_unit) || !get_text(json, "floor", row->floor) || !get_sense(json, &row->sense))

@@ -25,7 +25,8 @@ struct result_row {
     double median;
     double min; /* smallest and largest sample */
     double max;
-    double noise; /* so far the median of another run of the same build may be away; NAN: not known from this run alone */
+    double noise;      /* so far the median of another run of the same build may be away; NAN: not known from this run alone */
+    double best_noise; /* the same of the best sample: what else runs makes samples worse and never better, so it is the steadier one */
     uint32_t samples;
     enum result_sense sense;
     char floor[RESULT_TEXT_BYTES]; /* name of the row of the same group and x that moves with the machine; empty: none */
@@ -47,6 +48,9 @@ int result_add_note(struct result *result, const char *text);
 /* Copies the row; its `command` is filled in. 0 or -ENOMEM. */
 int result_add_row(struct result *result, const struct result_row *row);
 
+/* min, or max where higher is better. */
+double result_best(const struct result_row *row);
+
 /* A row without x, floor and target, its figures from the series; texts too long are cut. */
 struct result_row result_row_of(const char *group, const char *name, const char *unit, enum result_sense sense,
                                 const struct measure_series *series);
@@ -61,6 +65,7 @@ struct result_row *result_find(struct result *result, const char *group, const c
 struct result_row *result_floor(struct result *result, const struct result_row *row);
 const char *result_command(const struct result *result, uint32_t index); /* empty if there is none */
 const cJSON *result_machine(const struct result *result);
+const cJSON *result_versions(const struct result *result);
 const cJSON *result_notes(const struct result *result);
 
 /* Writes machine, versions, time, commands, notes and rows. 0 or -errno after a line on stderr. */
