@@ -70,7 +70,7 @@ PROGRAMS := $(if $(wildcard shipper/main.c),$(BUILD)/ehring-shipper) $(if $(wild
             $(addprefix $(BUILD)/ehring-,$(TOOLS)) $(if $(wildcard bench/*.c),$(BUILD)/ehring-bench)
 # What ehring-bench measures beside us, each a program of its own in peers/. LTTng-UST is optional; the report says if it is not there.
 LTTNG := $(shell pkg-config --exists lttng-ust 2>/dev/null && echo lttng)
-PEER_FILES := $(addprefix $(BUILD)/peers/,$(if $(LTTNG),lttng-tracer lttng.sh))
+PEER_FILES := $(addprefix $(BUILD)/peers/,proton-sender sender.py $(if $(LTTNG),lttng-tracer lttng.sh))
 LIBRARIES := $(if $(CLIENT_SRC),$(EHRING_A) $(EHRING_SO) $(BUILD)/ehring.pc) $(if $(wildcard shipper/ehring_direct.c),$(DIRECT_A) $(DIRECT_SO) $(BUILD)/ehring-direct.pc)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PRINT_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PRINT_SRC))
@@ -133,9 +133,13 @@ $(BUILD)/ehring-hub: $(call objects,tools/hub/main.c) $(HUB_A)
 $(BUILD)/ehring-bench: $(call objects,$(wildcard bench/*.c)) $(EHRING_A) $(RINGBUF_A)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) -lssl -lcrypto -lcjson -lm
-$(BUILD)/peers/%.sh: bench/peers/%.sh
+$(BUILD)/peers/lttng.sh $(BUILD)/peers/sender.py: $(BUILD)/peers/%: bench/peers/%
 	@mkdir -p $(@D)
 	$(Q)install -m 755 $< $@
+$(BUILD)/peers/proton-sender: bench/peers/proton_sender.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS) -lqpid-proton
 $(BUILD)/peers/lttng-tracer: bench/peers/lttng_tracer.c bench/peers/lttng_tracer.h Makefile
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

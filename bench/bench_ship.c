@@ -9,13 +9,18 @@
 #include "bench/result.h"
 #include "bench/scratch.h"
 #include "bench/ship_report.h"
+#include "bench/sink.h"
+#include "client/ehring.h"
 
 static const char usage[] = "usage: ehring-bench ship [OPTION]...\n"
                             "Starts ehring-hub --sink and ehring-shipper with directories of their own, measures, and ends them. Prints, "
                             "never judges by its exit status.\n"
                             "  --size BYTES            payload of an event, 16 to 1000K; default 256\n"
                             "  --keys N                different partition keys, 0: unkeyed; default 0\n"
+                            "  --properties N          user properties of each event; default 0\n"
                             "  --producers N           threads with a ring each; default 1\n"
+                            "  --rings N               rings of all producers, used in turn; default one each\n"
+                            "  --load-rate N           events per second of the load phase; default as fast as the rings take them\n"
                             "  --ring-bytes BYTES      size of a ring; default 8M\n"
                             "  --workers N             of the shipper, 1 to 16; default 1\n"
                             "  --net KIND              auto, uring or epoll; default auto\n"
@@ -31,10 +36,14 @@ static const char usage[] = "usage: ehring-bench ship [OPTION]...\n"
                             "  --rate N                events per second of the latency phase; default 10000\n"
                             "  --latency-seconds N     length of the latency phase, 0: none; default 3\n"
                             "  --idle-seconds N        length of the phase with nothing to do, 0: none; default 5\n"
+                            "  --sink-seconds N        what the hub takes at all from batches encoded once, 0: not measured; default 0\n"
+                            "  --peer KIND             another sender into the same hub, afterwards: proton, javascript or python; may be\n"
+                            "                          repeated\n"
+                            "  --peer-seconds N        for each of them; default 3\n"
                             "  --floor-seconds N       for each of the floors, 0: none; default 1\n"
                             "  --json FILE             write the figures to FILE too\n";
 
-enum kind { NUMBER, NET, TRANSPORT, TEXT, HELP };
+enum kind { NUMBER, NET, TRANSPORT, PEER, TEXT, HELP };
 
 struct field { /* one option; `to32` or `to64` takes the number */
     const char *name;
@@ -51,9 +60,11 @@ static int read_options(int argc, char *argv[], struct ship_options *options);
 static int set_field(const struct field *field, const char *text, struct ship_options *options);
 static int run(const struct ship_options *options, struct rig *rig, struct result *result);
 static int run_floor(const struct ship_options *options, struct machine_floor *floor, struct result *result);
+static int run_sink(const struct ship_options *options, struct rig *rig, struct result *result);
 static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, struct result *result);
 static int run_latency(const struct ship_options *options, struct rig *rig, struct result *result);
 static int run_idle(const struct ship_options *options, struct rig *rig, struct result *result);
+static int run_sender(const struct ship_options *options, struct rig *rig, enum sender_kind kind, struct result *result);
 
 int bench_ship(int argc, char *argv[])
 {
@@ -82,6 +93,12 @@ static int read_options(int argc, char *argv[], struct ship_options *o)
     const struct field fields[] = {
         {.name = "size", .to32 = &o->load.event_len, .min = 16, .max = 1000u << 10},
         {.name = "keys", .to32 = &o->load.key_count, .max = 1000000},
+        {.name = "properties", .to32 = &o->load.property_count, .max = EHRING_PROPERTIES_MAX},
+        {.name = "rings", .to32 = &o->load.ring_count, .min = 1, .max = LOAD_RINGS_MAX},
+        {.name = "load-rate", .to64 = &o->load_rate, .min = 1, .max = 10000000},
+        {.name = "sink-seconds", .to32 = &o->sink_seconds, .max = 60},
+        {.name = "peer", .kind = PEER},
+        {.name = "peer-seconds", .to32 = &o->sender_seconds, .min = 1, .max = 3600},
         {.name = "producers", .to32 = &o->load.producer_count, .min = 1, .max = LOAD_PRODUCERS_MAX},
         {.name = "ring-bytes", .to64 = &o->load.ring_bytes, .min = RING_CAPACITY_MIN, .max = UINT64_C(1) << 30},
         {.name = "workers", .to32 = &o->rig.workers, .min = 1, .max = RING_LANES_MAX},
@@ -116,6 +133,7 @@ static int read_options(int argc, char *argv[], struct ship_options *o)
         .latency_seconds = 3,
         .latency_rate = 10000,
         .idle_seconds = 5,
+        .sender_seconds = 3,
     };
     for (int i = 0; i < FIELDS; i++)
         names[i] = (struct option){fields[i].name, fields[i].kind == HELP ? no_argument : required_argument, NULL, i};
@@ -158,6 +176,11 @@ static int set_field(const struct field *field, const char *text, struct ship_op
         err = options_choice(name, text, rig_transport_names, &choice);
         options->rig.transport = (enum rig_transport)choice;
         return err;
+    case PEER:
+        err = options_choice(name, text, sender_names, &choice);
+        if (!err)
+            options->sender[choice] = options->rig.fixed_port = true;
+        return err;
     case TEXT:
         options->json_path = text;
         return 0;
@@ -178,12 +201,17 @@ static int run(const struct ship_options *options, struct rig *rig, struct resul
         err = run_floor(options, &floor, result);
     if (!err)
         err = rig_start(&options->rig, rig);
+    if (!err && options->sink_seconds)
+        err = run_sink(options, rig, result);
     if (!err && options->seconds)
         err = run_load(options, rig, &floor, result);
     if (!err && options->latency_seconds)
         err = run_latency(options, rig, result);
     if (!err && options->idle_seconds)
         err = run_idle(options, rig, result);
+    for (int kind = 0; kind < SENDERS && !err; kind++)
+        if (options->sender[kind])
+            err = run_sender(options, rig, (enum sender_kind)kind, result);
     return err;
 }
 
@@ -196,6 +224,14 @@ static int run_floor(const struct ship_options *options, struct machine_floor *f
     return err;
 }
 
+static int run_sink(const struct ship_options *options, struct rig *rig, struct result *result)
+{
+    struct measure_series rates = {0};
+    int err = sink_measure(rig, options->rig.transport, options->load.event_len, options->sink_seconds, &rates);
+
+    return err ? err : ship_report_sink(options, &rates, result);
+}
+
 static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, struct result *result)
 {
     struct load_options load = options->load;
@@ -203,6 +239,7 @@ static int run_load(const struct ship_options *options, struct rig *rig, const s
     int err;
 
     load.rings_dir = rig->rings_dir;
+    load.rate = options->load_rate;
     err = phase_run_load(rig, &load, options->warmup_seconds, options->seconds, options->events_max, &figures);
     if (!err)
         err = ship_report_load(options, floor, &figures, result);
@@ -231,4 +268,19 @@ static int run_idle(const struct ship_options *options, struct rig *rig, struct 
     if (!err)
         err = ship_report_idle(options, &figures, result);
     return err;
+}
+
+/* One that is not here is said; the others go on. */
+static int run_sender(const struct ship_options *options, struct rig *rig, enum sender_kind kind, struct result *result)
+{
+    struct sender_figures figures;
+    char why[160] = "";
+    int err =
+        sender_measure(rig, kind, options->rig.transport, options->load.event_len, options->sender_seconds, &figures, why, sizeof(why));
+
+    if (err == -EOPNOTSUPP) {
+        printf("\n%s\n", why);
+        return result_add_note(result, why);
+    }
+    return err ? err : ship_report_sender(kind, &figures, result);
 }

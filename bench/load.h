@@ -1,4 +1,5 @@
-/* Producers: threads with a ring each, which send as fast as it takes them or at a steady rate; and what their rings say about it. */
+/* Producers: threads with a ring each or several, which send as fast as it takes them or at a steady rate; and what their rings say about
+ * it. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
@@ -7,13 +8,16 @@
 #include "ringbuf/ring_stat.h"
 
 #define LOAD_PRODUCERS_MAX 1000u
+#define LOAD_RINGS_MAX 4000u
 
 struct load_options {
     const char *rings_dir;
     const char *stream;
     uint32_t event_len;
     uint32_t producer_count;
-    uint32_t key_count; /* 0: unkeyed; as many different keys in each ring */
+    uint32_t ring_count;     /* of all producers together, at least one for each; a producer takes its rings in turn */
+    uint32_t property_count; /* user properties of each event */
+    uint32_t key_count;      /* 0: unkeyed; as many different keys in each ring */
     uint64_t ring_bytes;
     uint64_t rate; /* events per second of all producers together; 0: as fast as the rings take them */
 };

@@ -19,6 +19,8 @@
 const char *const rig_transport_names[] = {"tls", "plain", NULL};
 
 static int start_hub(const struct rig_options *options, struct rig *rig);
+static void choose_address(struct rig *rig);
+static int note_hub(struct rig *rig, const char *line);
 static int write_config(const struct rig_options *options, const struct rig *rig, const char *path);
 static int start_shipper(const struct rig_options *options, struct rig *rig);
 static int wait_for_stream(struct rig *rig);
@@ -101,26 +103,61 @@ int rig_read_counters(const struct rig *rig, struct rig_counters *counters)
 static int start_hub(const struct rig_options *options, struct rig *rig)
 {
     char program[4096], log[SCRATCH_PATH_BYTES + 32], hub[64], delay[16], line[1024];
-    const char *const argv[] = {program,       "--listen",     "127.0.0.1", "--amqp-port", "0",      "--amqps-port",           "0",
-                                "--state-dir", rig->state_dir, "--hub",     hub,           "--sink", "--disposition-delay-ms", delay,
+    const char *amqp_port = options->fixed_port && options->transport == RIG_PLAIN ? "5672" : "0";
+    const char *amqps_port = options->fixed_port && options->transport == RIG_TLS ? "5671" : "0";
+    const char *const argv[] = {program,       "--listen",     rig->address, "--amqp-port", amqp_port, "--amqps-port",           amqps_port,
+                                "--state-dir", rig->state_dir, "--hub",      hub,           "--sink",  "--disposition-delay-ms", delay,
                                 NULL};
     int err = child_find("ehring-hub", program, sizeof(program));
 
     if (err)
         return err;
+    choose_address(rig);
     log_path(rig, "ehring-hub", log, sizeof(log));
     snprintf(hub, sizeof(hub), "%s:%u", RIG_STREAM, options->partitions);
     snprintf(delay, sizeof(delay), "%u", options->delay_ms);
     err = child_start(argv, log, &rig->hub);
     if (!err)
         err = child_read_line(&rig->hub, line, sizeof(line), START_MS);
-    if (!err && strncmp(line, "ready ", 6) != 0)
-        err = -EPROTO;
+    if (!err)
+        err = note_hub(rig, line);
     if (err && err != -EINTR) {
         fprintf(stderr, "ehring-bench: ehring-hub did not become ready: %s\n", strerror(-err));
         print_log_tail(rig, "ehring-hub");
     }
     return err;
+}
+
+/* By the process's id, so that two runs can have the same port. */
+static void choose_address(struct rig *rig)
+{
+    unsigned id = (unsigned)getpid() % (250u * 250u);
+
+    snprintf(rig->address, sizeof(rig->address), "127.81.%u.%u", 1 + id / 250u, 1 + id % 250u);
+}
+
+/* Its ports from the line that says it is ready, name and key from its connection string. */
+static int note_hub(struct rig *rig, const char *line)
+{
+    char path[SCRATCH_PATH_BYTES + 32], text[1024] = "";
+    const char *policy, *key;
+    FILE *file;
+
+    if (sscanf(line, "ready amqp=%hu amqps=%hu", &rig->amqp_port, &rig->amqps_port) != 2)
+        return -EPROTO;
+    snprintf(path, sizeof(path), "%s/connection-string", rig->state_dir);
+    file = fopen(path, "re");
+    if (!file)
+        return -errno;
+    if (!fgets(text, sizeof(text), file))
+        text[0] = 0;
+    fclose(file);
+    policy = strstr(text, "SharedAccessKeyName=");
+    key = strstr(text, "SharedAccessKey=");
+    if (!policy || !key || sscanf(policy, "SharedAccessKeyName=%63[^;\n]", rig->policy) != 1 ||
+        sscanf(key, "SharedAccessKey=%127[^;\n]", rig->key) != 1)
+        return -EPROTO;
+    return 0;
 }
 
 static int write_config(const struct rig_options *options, const struct rig *rig, const char *path)

@@ -2,6 +2,7 @@
 #ifndef BENCH_RIG_H
 #define BENCH_RIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bench/child.h"
@@ -21,11 +22,17 @@ struct rig_options {
     uint32_t token_seconds; /* life of the shipper's tokens */
     uint32_t connections;   /* the shipper's max_size */
     uint32_t delay_ms;      /* the hub answers so much later */
+    bool fixed_port;        /* of the transport: the service's own, which official SDKs insist on */
 };
 
 struct rig {
     char state_dir[SCRATCH_PATH_BYTES]; /* hub's state, configuration, logs */
     char rings_dir[SCRATCH_PATH_BYTES];
+    char address[16]; /* the hub's: one of loopback that is this run's alone */
+    uint16_t amqp_port;
+    uint16_t amqps_port;
+    char policy[64]; /* name and key with which the hub lets in */
+    char key[128];
     struct child hub;
     struct child shipper;
 };

@@ -7,6 +7,7 @@
 #include "bench/machine.h"
 
 #define TARGET_EVENTS_PER_SECOND 1e6 /* of TARGET_EVENT_LEN, one worker, TLS */
+#define TARGET_SINK_EVENTS_PER_SECOND 3e6
 #define TARGET_EVENT_LEN 256u
 #define TARGET_BATCH_EVENTS 100.0
 #define TARGET_MEMORY_MIB 64.0
@@ -38,10 +39,12 @@ void ship_report_setup(const struct ship_options *options)
         snprintf(keys, sizeof(keys), "%u keys", options->load.key_count);
     snprintf(ordering, sizeof(ordering), "linger %u ms, %u partitions", options->rig.linger_ms, options->rig.partitions);
     machine_print(stdout);
-    printf(
-        "%u B, %s; producers %u, ring %llu KiB; workers %u, net %s, %s; %s; ehring-hub --sink, answer after %u ms; all on this machine\n",
-        options->load.event_len, keys, options->load.producer_count, (unsigned long long)options->load.ring_bytes >> 10,
-        options->rig.workers, options->rig.net, rig_transport_names[options->rig.transport], ordering, options->rig.delay_ms);
+    printf("%u B, %s, %u properties; producers %u, rings %u of %llu KiB; workers %u, net %s, %s; %s; ehring-hub --sink, answer after %u "
+           "ms; all on this machine\n",
+           options->load.event_len, keys, options->load.property_count, options->load.producer_count,
+           options->load.ring_count > options->load.producer_count ? options->load.ring_count : options->load.producer_count,
+           (unsigned long long)options->load.ring_bytes >> 10, options->rig.workers, options->rig.net,
+           rig_transport_names[options->rig.transport], ordering, options->rig.delay_ms);
     fflush(stdout);
 }
 
@@ -61,12 +64,30 @@ int ship_report_floor(const struct ship_options *options, const struct machine_f
                                             {0}});
 }
 
+int ship_report_sink(const struct ship_options *options, const struct measure_series *rates, struct result *result)
+{
+    double rate = measure_median(rates);
+
+    printf("\nthe hub alone, one connection, full batches encoded once\n");
+    printf("  accepted events/s            %12.0f   target >= %.0f of %u B over TLS%s\n", rate, TARGET_SINK_EVENTS_PER_SECOND,
+           TARGET_EVENT_LEN,
+           options->load.event_len != TARGET_EVENT_LEN || options->rig.transport != RIG_TLS ? ""
+           : rate >= TARGET_SINK_EVENTS_PER_SECOND                                          ? ": reached"
+                                                                                            : ": missed");
+    fflush(stdout);
+    return add_rows(result, (const struct figure[]){{"the hub alone, encoded once", "events/s", RESULT_ONLY_SAID, rate, rates}, {0}});
+}
+
 int ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load,
                      struct result *result)
 {
     double memory_mib = (double)(load->anon_bytes_max + load->file_bytes_max) / MIB;
 
-    printf("\nas fast as the rings take them, %.1f s after %u s of warm-up\n", load->seconds, options->warmup_seconds);
+    if (options->load_rate)
+        printf("\n%llu events/s,", (unsigned long long)options->load_rate);
+    else
+        printf("\nas fast as the rings take them,");
+    printf(" %.1f s after %u s of warm-up\n", load->seconds, options->warmup_seconds);
     print_throughput(options, load);
     printf("  accepted payload, MB/s       %12.1f\n", load->bytes_per_second / 1e6);
     print_versus_floor(options, floor, load);
@@ -117,6 +138,26 @@ int ship_report_latency(const struct ship_options *options, const struct phase_l
                                         {"commit to accept, p99.9", "ns", RESULT_ONLY_SAID, (double)latency->p999_ns, NULL},
                                         {"commit to accept, max", "ns", RESULT_ONLY_SAID, (double)latency->max_ns, NULL},
                                         {0}});
+}
+
+int ship_report_sender(enum sender_kind kind, const struct sender_figures *figures, struct result *result)
+{
+    const char *title = sender_titles[kind];
+    char rate[RESULT_TEXT_BYTES], cpu[RESULT_TEXT_BYTES], cores[RESULT_TEXT_BYTES];
+
+    printf("\n%s\n", title);
+    printf("  accepted events/s            %12.0f\n", figures->events_per_second);
+    printf("  sender CPU s per million     %12.3f\n", figures->cpu_seconds_per_million);
+    printf("  cores busy                   %12.2f   sender; hub %.2f\n", figures->sender_cores, figures->hub_cores);
+    fflush(stdout);
+    snprintf(rate, sizeof(rate), "%s: accepted events", title);
+    snprintf(cpu, sizeof(cpu), "%s: CPU per million events", title);
+    snprintf(cores, sizeof(cores), "%s: hub, cores busy", title);
+    return add_rows(result,
+                    (const struct figure[]){{rate, "events/s", RESULT_ONLY_SAID, figures->events_per_second, &figures->rates},
+                                            {cpu, "s", RESULT_ONLY_SAID, figures->cpu_seconds_per_million, &figures->cpu_per_million},
+                                            {cores, "cores", RESULT_ONLY_SAID, figures->hub_cores, NULL},
+                                            {0}});
 }
 
 int ship_report_idle(const struct ship_options *options, const struct phase_idle *idle, struct result *result)
