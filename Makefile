@@ -7,7 +7,7 @@
 #   make check-fast   unit tests alone;  make check-one T=tests/test_x.c  one of them
 #   make SAN=address,undefined check    make SAN=thread check-thread
 #   make install DESTDIR= PREFIX=/usr/local
-#   make bench        the figures;  make format, make clean;  V=1 shows the commands
+#   make bench        the figures as a page with pictures, PROFILE=full for more;  make format, make clean;  V=1 shows the commands
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -76,7 +76,7 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PRINT_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PRINT_SRC))
 PLAIN_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PLAIN_SRC)) $(patsubst tests/%.cpp,$(BUILD)/tests/%,$(CXX_SRC))
 
-.PHONY: all demo test check check-fast check-one check-san check-thread tests bench install format clean setup setup-demo layering
+.PHONY: all peers setup-bench demo test check check-fast check-one check-san check-thread tests bench install format clean setup setup-demo layering
 all: $(LIBRARIES) $(PROGRAMS)
 tests: all $(PEER_FILES) $(TEST_PROGRAMS) $(PLAIN_PROGRAMS) $(PRINT_PROGRAMS)
 
@@ -163,8 +163,8 @@ $(BUILD)/tests/%: tests/%.cpp $(EHRING_A)
 .PRECIOUS: $(BUILD)/obj/tests/%.o
 $(call objects,$(TEST_SRC) $(PLAIN_SRC) $(PRINT_SRC)): ALL_CFLAGS += -Wno-missing-prototypes
 
-setup setup-demo:
-	tools/setup.sh $(if $(filter %-demo,$@),demo,test)
+setup setup-demo setup-bench:
+	tools/setup.sh $(or $(patsubst setup-%,%,$(filter setup-%,$@)),test)
 
 layering:
 	tests/layering.sh "$(CC)" "$(CXX)"
@@ -188,9 +188,13 @@ test: setup
 	+$(MAKE) --no-print-directory $(JOBS) tests layering
 	tests/run.sh all
 
-bench: all
-	$(BUILD)/ehring-bench ring
-	$(BUILD)/ehring-bench ship
+# Under a quarter of an hour; PROFILE=full may take an hour. COMPARE=OLD.json names what has changed since.
+PROFILE ?= short
+peers: $(PEER_FILES)
+bench: setup-bench
+	+$(MAKE) --no-print-directory $(JOBS) all peers
+	tests/sdk/install >/dev/null && install -m 644 bench/peers/bench_sender.mjs $(BUILD)/sdk/ || echo "make bench: goes on without the JavaScript SDK"
+	$(BUILD)/ehring-bench report --profile $(PROFILE) --dir $(BUILD)/bench $(if $(COMPARE),--compare $(COMPARE))
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1 \

@@ -6,6 +6,7 @@
 
 int bench_ring(int argc, char *argv[]);
 int bench_ship(int argc, char *argv[]);
+int bench_scale(int argc, char *argv[]);
 int bench_report(int argc, char *argv[]);
 int bench_compare(int argc, char *argv[]);
 

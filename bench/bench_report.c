@@ -12,6 +12,7 @@
 #include "bench/bench.h"
 #include "bench/child.h"
 #include "bench/compare.h"
+#include "bench/fleet.h"
 #include "bench/markdown.h"
 #include "bench/measure.h"
 #include "bench/merge.h"
@@ -60,6 +61,7 @@ static int merge_all(struct report *report);
 static void draw_all(struct report *report);
 static int write_all(struct report *report);
 static int write_page(struct report *report);
+static void write_scale(struct report *report, FILE *file);
 static void in_dir(const struct report *report, const char *name, char path[PATH_BYTES]);
 static void close_report(struct report *report);
 
@@ -324,7 +326,24 @@ static int write_page(struct report *report)
     }
     markdown_print_targets(report->result, file);
     markdown_print_groups(report->result, report->dir, file);
+    write_scale(report, file);
     return fclose(file) ? -EIO : 0;
+}
+
+/* From what this report has measured; without that there is nothing to compute from. */
+static void write_scale(struct report *report, FILE *file)
+{
+    struct fleet fleet = fleet_default();
+    char log_path[PATH_BYTES];
+    const char *missing;
+
+    fleet_take_measured(&fleet, report->result);
+    if (fleet_check(&fleet, &missing))
+        return;
+    in_dir(report, "report.log", log_path);
+    fputs("\n## Scale on paper\n\n", file);
+    (void)fleet_print(&fleet, report->dir, log_path, NULL, file);
+    fprintf(file, "\n    ehring-bench scale --report %s/report.json\n", report->dir);
 }
 
 static void in_dir(const struct report *report, const char *name, char path[PATH_BYTES])

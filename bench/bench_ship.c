@@ -226,10 +226,12 @@ static int run_floor(const struct ship_options *options, struct machine_floor *f
 
 static int run_sink(const struct ship_options *options, struct rig *rig, struct result *result)
 {
-    struct measure_series rates = {0};
+    struct measure_series rates = {0}, connect_ms = {0};
     int err = sink_measure(rig, options->rig.transport, options->load.event_len, options->sink_seconds, &rates);
 
-    return err ? err : ship_report_sink(options, &rates, result);
+    if (!err)
+        err = sink_measure_connect(rig, options->rig.transport, &connect_ms);
+    return err ? err : ship_report_sink(options, &rates, &connect_ms, result);
 }
 
 static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, struct result *result)

@@ -14,9 +14,9 @@ struct compare_counts {
     uint32_t not_judged; /* only said, without noise, or in one of both alone */
 };
 
-/* A row has changed if its median or its best sample is further away than both noises together; and, where it has a floor of the same run,
- * if the ratio to it is, too: a machine that was slower is not a program that is. Prints the changed ones as a Markdown table and the
- * counts. */
+/* A row has changed if its median, or its best sample where that is the steadier one, is further away than both noises together; and, where
+ * it has a floor of the same run, if the ratio to it is, too: a machine that was slower is not a program that is. Prints the changed ones
+ * as a Markdown table and the counts. */
 void compare_print(struct result *old, struct result *new, FILE *to, struct compare_counts *counts);
 
 #endif

@@ -14,6 +14,7 @@ struct command {
 static const struct command commands[] = {
     {"ring", bench_ring, "what writing an event costs, beside memcpy and other ways out of a process"},
     {"ship", bench_ship, "what ehring-shipper carries into a local hub, beside AES-GCM, loopback and memcpy"},
+    {"scale", bench_scale, "what a fleet needs, on paper, from measured costs"},
     {"report", bench_report, "all of it by a plan, as a page with pictures"},
     {"compare", bench_compare, "what has changed between two reports beyond their noise"},
 };

@@ -93,9 +93,8 @@ static struct result_row merge_row(const struct result_row *first, struct result
     merged.median = measure_median(&medians);
     merged.target = measure_median(&targets);
     merged.noise = fmax(range_noise(&medians), measure_median(&noises)); /* fmax passes over a NAN */
-    merged.best_noise = gap_noise(&bests, result_best(&merged));
-    if (isnan(merged.best_noise))
-        merged.best_noise = first->best_noise;
+    if (!isnan(first->best_noise) && bests.count > 1)
+        merged.best_noise = gap_noise(&bests, result_best(&merged));
     return merged;
 }
 
@@ -123,8 +122,6 @@ static double gap_noise(const struct measure_series *bests, double best)
 {
     struct measure_series gaps = {0};
 
-    if (bests->count < 2)
-        return NAN;
     for (uint32_t i = 0; i < bests->count; i++)
         measure_add(&gaps, fabs(bests->value[i] - best));
     return GAP_FACTOR * measure_quantile(&gaps, 2.0 / bests->count);

@@ -122,6 +122,7 @@ static int add_rows(const struct ring_run *run, size_t len, const struct laps *l
         row = result_row_of(group, "ehring_send", "ns", RESULT_LOWER_IS_BETTER, &laps->lap[lap]);
         row.x = lap + 1;
         snprintf(row.x_unit, sizeof(row.x_unit), "lap");
+        row.best_noise = measure_noise(&laps->lap[lap], MEASURE_MIN);
         if (lap == 0)
             row.target = TARGET_FACTOR * measure_median(&laps->lap[LAPS - 1]);
         err = result_add_row(run->result, &row);

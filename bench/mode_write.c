@@ -173,6 +173,8 @@ static int add_row(const struct lab *lab, uint32_t row, const struct measure_ser
     out.x = (double)lab->len;
     snprintf(out.x_unit, sizeof(out.x_unit), "B");
     out.target = target_of(lab, row, series);
+    if (what->place < LAB_DISK && what->kind != LAB_FLOOR_DRAINED && what->kind != LAB_SEND_DRAINED)
+        out.best_noise = measure_noise(&series[row], MEASURE_MIN);
     if (what->floor != (int)row)
         snprintf(out.floor, sizeof(out.floor), "%s%s", floor->name, places[floor->place]);
     return result_add_row(result, &out);

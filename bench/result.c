@@ -117,7 +117,6 @@ struct result_row result_row_of(const char *group, const char *name, const char 
     row.min = measure_min(series);
     row.max = measure_max(series);
     row.noise = measure_noise(series, MEASURE_MEDIAN);
-    row.best_noise = measure_noise(series, sense == RESULT_HIGHER_IS_BETTER ? MEASURE_MAX : MEASURE_MIN);
     row.samples = series->count;
     return row;
 }

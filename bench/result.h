@@ -26,7 +26,8 @@ struct result_row {
     double min; /* smallest and largest sample */
     double max;
     double noise;      /* so far the median of another run of the same build may be away; NAN: not known from this run alone */
-    double best_noise; /* the same of the best sample: what else runs makes samples worse and never better, so it is the steadier one */
+    double best_noise; /* the same of the best sample, where that is the steadier figure: of what one thread does alone, others only make
+                          samples worse. NAN: it is not, as where two threads may be lucky not to meet */
     uint32_t samples;
     enum result_sense sense;
     char floor[RESULT_TEXT_BYTES]; /* name of the row of the same group and x that moves with the machine; empty: none */

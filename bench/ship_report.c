@@ -64,7 +64,8 @@ int ship_report_floor(const struct ship_options *options, const struct machine_f
                                             {0}});
 }
 
-int ship_report_sink(const struct ship_options *options, const struct measure_series *rates, struct result *result)
+int ship_report_sink(const struct ship_options *options, const struct measure_series *rates, const struct measure_series *connect_ms,
+                     struct result *result)
 {
     double rate = measure_median(rates);
 
@@ -74,8 +75,12 @@ int ship_report_sink(const struct ship_options *options, const struct measure_se
            options->load.event_len != TARGET_EVENT_LEN || options->rig.transport != RIG_TLS ? ""
            : rate >= TARGET_SINK_EVENTS_PER_SECOND                                          ? ": reached"
                                                                                             : ": missed");
+    printf("  CPU ms of a connection       %12.2f   of the sender: login, session, link\n", measure_median(connect_ms));
     fflush(stdout);
-    return add_rows(result, (const struct figure[]){{"the hub alone, encoded once", "events/s", RESULT_ONLY_SAID, rate, rates}, {0}});
+    return add_rows(result, (const struct figure[]){
+                                {"the hub alone, encoded once", "events/s", RESULT_ONLY_SAID, rate, rates},
+                                {"one connection: CPU of login and link", "ms", RESULT_ONLY_SAID, measure_median(connect_ms), connect_ms},
+                                {0}});
 }
 
 int ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load,

@@ -32,7 +32,8 @@ struct ship_options {
 void ship_report_setup(const struct ship_options *options);
 /* 0 or -ENOMEM, as those that follow. */
 int ship_report_floor(const struct ship_options *options, const struct machine_floor *floor, struct result *result);
-int ship_report_sink(const struct ship_options *options, const struct measure_series *rates, struct result *result);
+int ship_report_sink(const struct ship_options *options, const struct measure_series *rates, const struct measure_series *connect_ms,
+                     struct result *result);
 /* `floor`: measured in the same run; all zero if it was left out. */
 int ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load,
                      struct result *result);

@@ -20,6 +20,7 @@
 #define ANSWER_MS 10000
 #define UNSETTLED_MAX 64u /* far below the hub's credit and session window: neither needs to be read */
 #define STRETCHES 10
+#define CONNECTS 20
 #define IN_BYTES (256u << 10)
 
 struct link {
@@ -62,6 +63,25 @@ int sink_measure(const struct rig *rig, enum rig_transport transport, uint32_t e
     return err;
 }
 
+int sink_measure_connect(const struct rig *rig, enum rig_transport transport, struct measure_series *cpu_ms)
+{
+    struct link *link = calloc(1, sizeof(*link));
+    int err = link ? 0 : -ENOMEM;
+
+    for (int i = 0; i < CONNECTS && !err; i++) {
+        int64_t start_ns = measure_cpu_now_ns();
+
+        link->in_len = 0;
+        err = link_open(rig, transport, link);
+        measure_add(cpu_ms, (double)(measure_cpu_now_ns() - start_ns) / 1e6);
+        link_close(link);
+    }
+    if (err && err != -EINTR)
+        fprintf(stderr, "ehring-bench: no connection to the hub: %s\n", strerror(-err));
+    free(link);
+    return err;
+}
+
 static int link_open(const struct rig *rig, enum rig_transport transport, struct link *link)
 {
     int err;
@@ -79,6 +99,9 @@ static void link_close(struct link *link)
     SSL_CTX_free(link->context);
     if (link->fd > 0)
         close(link->fd);
+    link->ssl = NULL;
+    link->context = NULL;
+    link->fd = -1;
 }
 
 static int connect_to(const char *address, uint16_t port)
