@@ -58,6 +58,7 @@ static int run_step(struct report *report, uint32_t step, uint32_t round, uint32
 static int run_command(struct report *report, struct plan_command *command, const char *json_path);
 static void note_failure(struct report *report, const struct plan_command *command);
 static int merge_all(struct report *report);
+static int add_ratio(struct result *result, const struct plan_ratio *ratio);
 static void draw_all(struct report *report);
 static int write_all(struct report *report);
 static int write_page(struct report *report);
@@ -264,7 +265,25 @@ static int merge_all(struct report *report)
             err = merge_rounds(report->result, report->part[step], (uint32_t)report->rounds, of->group, of->x, of->x_unit);
     }
     merge_settle_noise(report->result);
+    if (!err)
+        err = result_begin_command_text(report->result, "(computed from the rows above)");
+    for (uint32_t i = 0; i < plan_ratio_count && !err; i++)
+        err = add_ratio(report->result, &plan_ratios[i]);
     return err;
+}
+
+/* Nothing if one of both was not measured. */
+static int add_ratio(struct result *result, const struct plan_ratio *ratio)
+{
+    const struct result_row *over = result_find(result, ratio->group[0], ratio->row[0], ratio->x[0]);
+    const struct result_row *under = result_find(result, ratio->group[1], ratio->row[1], ratio->x[1]);
+    struct result_row row;
+
+    if (!over || !under || under->median <= 0)
+        return 0;
+    row = result_row_of_value("ratios", ratio->name, "x", RESULT_ONLY_SAID, over->median / under->median);
+    row.target = ratio->target;
+    return result_add_row(result, &row);
 }
 
 static void draw_all(struct report *report)

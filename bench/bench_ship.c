@@ -36,7 +36,7 @@ static const char usage[] = "usage: ehring-bench ship [OPTION]...\n"
                             "  --rate N                events per second of the latency phase; default 10000\n"
                             "  --latency-seconds N     length of the latency phase, 0: none; default 3\n"
                             "  --idle-seconds N        length of the phase with nothing to do, 0: none; default 5\n"
-                            "  --sink-seconds N        what the hub takes at all from batches encoded once, 0: not measured; default 0\n"
+                            "  --sink-seconds N        what the hub takes at all from batches encoded once, 0: not measured; default 1\n"
                             "  --peer KIND             another sender into the same hub, afterwards: proton, javascript or python; may be\n"
                             "                          repeated\n"
                             "  --peer-seconds N        for each of them; default 3\n"
@@ -134,6 +134,7 @@ static int read_options(int argc, char *argv[], struct ship_options *o)
         .latency_rate = 10000,
         .idle_seconds = 5,
         .sender_seconds = 3,
+        .sink_seconds = 1,
     };
     for (int i = 0; i < FIELDS; i++)
         names[i] = (struct option){fields[i].name, fields[i].kind == HELP ? no_argument : required_argument, NULL, i};

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #define RING(mode) "ring --mode " mode " --slices $slices --milliseconds $ms "
-#define LOAD "ship --warmup $warmup --seconds $seconds --latency-seconds 0 --idle-seconds 0 --floor-seconds 0 "
-#define LATENCY "ship --warmup 0 --seconds 0 --latency-seconds $latency --idle-seconds 0 --floor-seconds 0 --linger-ms 0 "
+#define RINGS "ship: by rings, 200,000 events/s in all"
+#define LOAD "ship --warmup $warmup --seconds $seconds --latency-seconds 0 --idle-seconds 0 --floor-seconds 0 --sink-seconds 0 "
+#define LATENCY "ship --warmup 0 --seconds 0 --latency-seconds $latency --idle-seconds 0 --floor-seconds 0 --sink-seconds 0 --linger-ms 0 "
 #define WHOLE "ship --warmup $warmup --seconds $seconds --latency-seconds $latency --idle-seconds $idle --floor-seconds 1 --linger-ms 0 "
 
 const char *const plan_profile_names[] = {"smoke", "short", "full", NULL};
@@ -60,10 +61,10 @@ const struct plan_step plan_steps[] = {
     {PLAN_SHORT, "ship: by workers", 2, "workers", LOAD "--workers 2 --producers 4"},
     {PLAN_FULL, "ship: by workers", 3, "workers", LOAD "--workers 3 --producers 4"},
     {PLAN_SHORT, "ship: by workers", 4, "workers", LOAD "--workers 4 --producers 4"},
-    {PLAN_SHORT, "ship: by rings, 200,000 events/s in all", 1, "rings", LOAD "--load-rate 200000 --rings 1"},
-    {PLAN_FULL, "ship: by rings, 200,000 events/s in all", 10, "rings", LOAD "--load-rate 200000 --rings 10 --ring-bytes 64K"},
-    {PLAN_SHORT, "ship: by rings, 200,000 events/s in all", 100, "rings", LOAD "--load-rate 200000 --rings 100 --ring-bytes 64K"},
-    {PLAN_SHORT, "ship: by rings, 200,000 events/s in all", 1000, "rings", LOAD "--load-rate 200000 --rings 1000 --ring-bytes 64K"},
+    {PLAN_SHORT, RINGS, 1, "rings", LOAD "--load-rate 200000 --rings 1"},
+    {PLAN_FULL, RINGS, 10, "rings", LOAD "--load-rate 200000 --rings 10 --ring-bytes 64K"},
+    {PLAN_SHORT, RINGS, 100, "rings", LOAD "--load-rate 200000 --rings 100 --ring-bytes 64K"},
+    {PLAN_SHORT, RINGS, 1000, "rings", LOAD "--load-rate 200000 --rings 1000 --ring-bytes 64K"},
     {PLAN_SHORT, "ship: by partitions, 10,000 keys", 1, "partitions", LOAD "--keys 10000 --partitions 1"},
     {PLAN_FULL, "ship: by partitions, 10,000 keys", 4, "partitions", LOAD "--keys 10000 --partitions 4"},
     {PLAN_SHORT, "ship: by partitions, 10,000 keys", 32, "partitions", LOAD "--keys 10000 --partitions 32"},
@@ -83,6 +84,27 @@ const struct plan_step plan_steps[] = {
      LOAD "--size 1024 --transport plain --linger-ms 0 --peer proton --peer javascript --peer python --peer-seconds $latency"},
 };
 const uint32_t plan_step_count = sizeof(plan_steps) / sizeof(plan_steps[0]);
+
+#define WRITE "ring: writing an event"
+#define BESIDE "ship: beside other senders, 256 B, TLS"
+#define CPU "shipper CPU per million events"
+const struct plan_ratio plan_ratios[] = {
+    {"ehring_send over ck_ring, 256 B", {WRITE, WRITE}, {"ehring_send, ring in L2", "ck_ring, payload copied"}, {256, 256}, 1},
+    {"ehring_send over ck_ring, 1 KiB", {WRITE, WRITE}, {"ehring_send, ring in L2", "ck_ring, payload copied"}, {1024, 1024}, 1},
+    {"CPU per event over proton's", {BESIDE, BESIDE}, {CPU, "proton, a message each: CPU per million events"}, {NAN, NAN}, 1.0 / 5},
+    {"CPU per event over the JavaScript SDK's",
+     {BESIDE, BESIDE},
+     {CPU, "JavaScript SDK, full batches: CPU per million events"},
+     {NAN, NAN},
+     1.0 / 50},
+    {"CPU per event over the Python SDK's",
+     {BESIDE, BESIDE},
+     {CPU, "Python SDK, full batches: CPU per million events"},
+     {NAN, NAN},
+     1.0 / 50},
+    {"CPU per event of 1,000 rings over 1", {RINGS, RINGS}, {CPU, CPU}, {1000, 1}, 1.5},
+};
+const uint32_t plan_ratio_count = sizeof(plan_ratios) / sizeof(plan_ratios[0]);
 
 static const char *value_of(const char *word, enum plan_profile profile);
 

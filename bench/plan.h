@@ -19,6 +19,17 @@ struct plan_step {
 extern const struct plan_step plan_steps[];
 extern const uint32_t plan_step_count;
 
+/* A figure over another one of the report, with a target: what is asked for as a ratio. */
+struct plan_ratio {
+    const char *name;
+    const char *group[2];
+    const char *row[2];
+    double x[2];
+    double target; /* at most */
+};
+extern const struct plan_ratio plan_ratios[];
+extern const uint32_t plan_ratio_count;
+
 uint32_t plan_rounds(enum plan_profile profile);
 
 struct plan_command { /* argv[0] is left to the caller */

@@ -6,7 +6,12 @@
 
 #include "bench/machine.h"
 
-#define TARGET_EVENTS_PER_SECOND 1e6 /* of TARGET_EVENT_LEN, one worker, TLS */
+#define TARGET_EVENTS_PER_SECOND 3e6 /* of TARGET_EVENT_LEN, one worker, TLS */
+#define TARGET_FLOOR_PERCENT 60.0
+#define TARGET_P50_NS 3e5 /* at TARGET_RATE, without linger */
+#define TARGET_P99_NS 1e6
+#define TARGET_RATE 10000u
+#define TARGET_IDLE_PERCENT 0.1
 #define TARGET_SINK_EVENTS_PER_SECOND 3e6
 #define TARGET_EVENT_LEN 256u
 #define TARGET_BATCH_EVENTS 100.0
@@ -22,11 +27,13 @@ struct figure { /* `samples` NULL or empty: there is but the one value */
     enum result_sense sense;
     double value;
     const struct measure_series *samples;
+    double target; /* 0: none */
 };
 
 static int add_rows(struct result *result, const struct figure figures[]);
 static void print_floor_row(const char *name, double bytes_per_second, uint32_t event_len);
 static double floor_of(enum rig_transport transport, const struct machine_floor *floor);
+static bool is_meant(const struct ship_options *options);
 static void print_throughput(const struct ship_options *options, const struct phase_load *load);
 static void print_versus_floor(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load);
 static const char *verdict(double value, double limit);
@@ -56,12 +63,12 @@ int ship_report_floor(const struct ship_options *options, const struct machine_f
     print_floor_row("TCP over loopback, two processes", floor->loopback, options->load.event_len);
     print_floor_row("memcpy behind a 16 B head", floor->memcpy, options->load.event_len);
     fflush(stdout);
-    return add_rows(result,
-                    (const struct figure[]){{"AES-128-GCM, openssl speed, 16 KiB", "MB/s", RESULT_ONLY_SAID, floor->aes128_gcm / 1e6, NULL},
-                                            {"AES-256-GCM, openssl speed, 16 KiB", "MB/s", RESULT_ONLY_SAID, floor->aes256_gcm / 1e6, NULL},
-                                            {"TCP over loopback, two processes", "MB/s", RESULT_ONLY_SAID, floor->loopback / 1e6, NULL},
-                                            {"memcpy behind a 16 B head", "MB/s", RESULT_ONLY_SAID, floor->memcpy / 1e6, NULL},
-                                            {0}});
+    return add_rows(
+        result, (const struct figure[]){{"AES-128-GCM, openssl speed, 16 KiB", "MB/s", RESULT_ONLY_SAID, floor->aes128_gcm / 1e6, NULL, 0},
+                                        {"AES-256-GCM, openssl speed, 16 KiB", "MB/s", RESULT_ONLY_SAID, floor->aes256_gcm / 1e6, NULL, 0},
+                                        {"TCP over loopback, two processes", "MB/s", RESULT_ONLY_SAID, floor->loopback / 1e6, NULL, 0},
+                                        {"memcpy behind a 16 B head", "MB/s", RESULT_ONLY_SAID, floor->memcpy / 1e6, NULL, 0},
+                                        {0}});
 }
 
 int ship_report_sink(const struct ship_options *options, const struct measure_series *rates, const struct measure_series *connect_ms,
@@ -77,16 +84,17 @@ int ship_report_sink(const struct ship_options *options, const struct measure_se
                                                                                             : ": missed");
     printf("  CPU ms of a connection       %12.2f   of the sender: login, session, link\n", measure_median(connect_ms));
     fflush(stdout);
-    return add_rows(result, (const struct figure[]){
-                                {"the hub alone, encoded once", "events/s", RESULT_ONLY_SAID, rate, rates},
-                                {"one connection: CPU of login and link", "ms", RESULT_ONLY_SAID, measure_median(connect_ms), connect_ms},
-                                {0}});
+    return add_rows(result, (const struct figure[]){{"the hub alone, encoded once", "events/s", RESULT_ONLY_SAID, rate, rates, 0},
+                                                    {"one connection: CPU of login and link", "ms", RESULT_ONLY_SAID,
+                                                     measure_median(connect_ms), connect_ms, 0},
+                                                    {0}});
 }
 
 int ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load,
                      struct result *result)
 {
     double memory_mib = (double)(load->anon_bytes_max + load->file_bytes_max) / MIB;
+    double rate = floor_of(options->rig.transport, floor), share = rate > 0 ? 100 * load->bytes_per_second / rate : NAN;
 
     if (options->load_rate)
         printf("\n%llu events/s,", (unsigned long long)options->load_rate);
@@ -104,6 +112,8 @@ int ship_report_load(const struct ship_options *options, const struct machine_fl
     printf("  shipper CPU s per million    %12.3f\n", load->shipper_cpu_seconds_per_million);
     printf("  cores busy                   %12.2f   shipper; hub %.2f, producers and this bench %.2f\n", load->shipper_cores,
            load->hub_cores, load->producer_cores);
+    printf("  the hub with a core, computed %11.0f   events/s: so many at most before it is the hub that is measured\n",
+           load->events_per_second / load->hub_cores);
     printf("  longest pause, ms            %12.1f   in which nothing was accepted; %llu token renewals, %llu connections, links or "
            "outcomes lost; "
            "target < %.0f: %s\n",
@@ -113,23 +123,30 @@ int ship_report_load(const struct ship_options *options, const struct machine_fl
            memory_mib, (double)load->anon_bytes_max / MIB, (double)load->file_bytes_max / MIB, TARGET_MEMORY_MIB,
            verdict(memory_mib, TARGET_MEMORY_MIB));
     fflush(stdout);
-    return add_rows(result,
-                    (const struct figure[]){{"accepted events", "events/s", RESULT_HIGHER_IS_BETTER, load->events_per_second, &load->rates},
-                                            {"accepted payload", "MB/s", RESULT_ONLY_SAID, load->bytes_per_second / 1e6, NULL},
-                                            {"shipper CPU per million events", "s", RESULT_LOWER_IS_BETTER,
-                                             load->shipper_cpu_seconds_per_million, &load->cpu_per_million},
-                                            {"events per batch", "events", RESULT_ONLY_SAID, load->events_per_batch, NULL},
-                                            {"bytes on the wire per event", "B", RESULT_LOWER_IS_BETTER, load->wire_bytes_per_event, NULL},
-                                            {"shipper, cores busy", "cores", RESULT_ONLY_SAID, load->shipper_cores, NULL},
-                                            {"hub, cores busy", "cores", RESULT_ONLY_SAID, load->hub_cores, NULL},
-                                            {"producers, cores busy", "cores", RESULT_ONLY_SAID, load->producer_cores, NULL},
-                                            {"longest pause", "ms", RESULT_ONLY_SAID, (double)load->pause_ns_max / 1e6, NULL},
-                                            {"shipper memory besides the rings", "MiB", RESULT_LOWER_IS_BETTER, memory_mib, NULL},
-                                            {0}});
+    return add_rows(
+        result,
+        (const struct figure[]){
+            {"accepted events", "events/s", RESULT_HIGHER_IS_BETTER, load->events_per_second, &load->rates,
+             is_meant(options) ? TARGET_EVENTS_PER_SECOND : 0},
+            {"accepted payload", "MB/s", RESULT_ONLY_SAID, load->bytes_per_second / 1e6, NULL, 0},
+            {"shipper CPU per million events", "s", RESULT_LOWER_IS_BETTER, load->shipper_cpu_seconds_per_million, &load->cpu_per_million,
+             0},
+            {"events per batch", "events", RESULT_ONLY_SAID, load->events_per_batch, NULL, 0},
+            {"bytes on the wire per event", "B", RESULT_LOWER_IS_BETTER, load->wire_bytes_per_event, NULL, 0},
+            {"shipper, cores busy", "cores", RESULT_ONLY_SAID, load->shipper_cores, NULL, 0},
+            {"hub, cores busy", "cores", RESULT_ONLY_SAID, load->hub_cores, NULL, 0},
+            {"producers, cores busy", "cores", RESULT_ONLY_SAID, load->producer_cores, NULL, 0},
+            {"the hub with a core of its own, computed", "events/s", RESULT_ONLY_SAID, load->events_per_second / load->hub_cores, NULL, 0},
+            {"share of the floor", "%", RESULT_HIGHER_IS_BETTER, share, NULL, is_meant(options) ? TARGET_FLOOR_PERCENT : 0},
+            {"longest pause", "ms", RESULT_ONLY_SAID, (double)load->pause_ns_max / 1e6, NULL, 0},
+            {"shipper memory besides the rings", "MiB", RESULT_LOWER_IS_BETTER, memory_mib, NULL, 0},
+            {0}});
 }
 
 int ship_report_latency(const struct ship_options *options, const struct phase_latency *latency, struct result *result)
 {
+    bool meant = is_meant(options) && options->latency_rate == TARGET_RATE && options->rig.linger_ms == 0;
+
     printf("\ncommit to accept at %llu events/s (%.0f accepted), us\n", (unsigned long long)options->latency_rate,
            latency->events_per_second);
     printf("  p50 %.0f   p90 %.0f   p99 %.0f   p99.9 %.0f   max %.0f   of %llu sampled events, linger %u ms\n",
@@ -137,12 +154,14 @@ int ship_report_latency(const struct ship_options *options, const struct phase_l
            (double)latency->max_ns / 1e3, (unsigned long long)latency->count, options->rig.linger_ms);
     fflush(stdout);
     return add_rows(
-        result, (const struct figure[]){{"commit to accept, p50", "ns", RESULT_LOWER_IS_BETTER, (double)latency->p50_ns, &latency->p50s_ns},
-                                        {"commit to accept, p90", "ns", RESULT_LOWER_IS_BETTER, (double)latency->p90_ns, &latency->p90s_ns},
-                                        {"commit to accept, p99", "ns", RESULT_LOWER_IS_BETTER, (double)latency->p99_ns, &latency->p99s_ns},
-                                        {"commit to accept, p99.9", "ns", RESULT_ONLY_SAID, (double)latency->p999_ns, NULL},
-                                        {"commit to accept, max", "ns", RESULT_ONLY_SAID, (double)latency->max_ns, NULL},
-                                        {0}});
+        result,
+        (const struct figure[]){
+            {"commit to accept, p50", "ns", RESULT_LOWER_IS_BETTER, (double)latency->p50_ns, &latency->p50s_ns, meant ? TARGET_P50_NS : 0},
+            {"commit to accept, p90", "ns", RESULT_LOWER_IS_BETTER, (double)latency->p90_ns, &latency->p90s_ns, 0},
+            {"commit to accept, p99", "ns", RESULT_LOWER_IS_BETTER, (double)latency->p99_ns, &latency->p99s_ns, meant ? TARGET_P99_NS : 0},
+            {"commit to accept, p99.9", "ns", RESULT_ONLY_SAID, (double)latency->p999_ns, NULL, 0},
+            {"commit to accept, max", "ns", RESULT_ONLY_SAID, (double)latency->max_ns, NULL, 0},
+            {0}});
 }
 
 int ship_report_sender(enum sender_kind kind, const struct sender_figures *figures, struct result *result)
@@ -159,9 +178,9 @@ int ship_report_sender(enum sender_kind kind, const struct sender_figures *figur
     snprintf(cpu, sizeof(cpu), "%s: CPU per million events", title);
     snprintf(cores, sizeof(cores), "%s: hub, cores busy", title);
     return add_rows(result,
-                    (const struct figure[]){{rate, "events/s", RESULT_ONLY_SAID, figures->events_per_second, &figures->rates},
-                                            {cpu, "s", RESULT_ONLY_SAID, figures->cpu_seconds_per_million, &figures->cpu_per_million},
-                                            {cores, "cores", RESULT_ONLY_SAID, figures->hub_cores, NULL},
+                    (const struct figure[]){{rate, "events/s", RESULT_ONLY_SAID, figures->events_per_second, &figures->rates, 0},
+                                            {cpu, "s", RESULT_ONLY_SAID, figures->cpu_seconds_per_million, &figures->cpu_per_million, 0},
+                                            {cores, "cores", RESULT_ONLY_SAID, figures->hub_cores, NULL, 0},
                                             {0}});
 }
 
@@ -174,10 +193,11 @@ int ship_report_idle(const struct ship_options *options, const struct phase_idle
     printf("  shipper, %% of a core         %12.3f\n", idle->core_percent);
     fflush(stdout);
     return add_rows(result,
-                    (const struct figure[]){{"idle: wake-ups per worker", "1/s", RESULT_LOWER_IS_BETTER, idle->wakeups_per_second, NULL},
-                                            {"idle: voluntary switches", "1/s", RESULT_LOWER_IS_BETTER, idle->switches_per_second, NULL},
-                                            {"idle: share of a core", "%", RESULT_LOWER_IS_BETTER, idle->core_percent, NULL},
-                                            {0}});
+                    (const struct figure[]){
+                        {"idle: wake-ups per worker", "1/s", RESULT_LOWER_IS_BETTER, idle->wakeups_per_second, NULL, TARGET_WAKEUPS},
+                        {"idle: voluntary switches", "1/s", RESULT_LOWER_IS_BETTER, idle->switches_per_second, NULL, 0},
+                        {"idle: share of a core", "%", RESULT_LOWER_IS_BETTER, idle->core_percent, NULL, TARGET_IDLE_PERCENT},
+                        {0}});
 }
 
 /* The figure of the whole time is the row's; the samples say how it went up and down. */
@@ -191,6 +211,8 @@ static int add_rows(struct result *result, const struct figure figures[])
         if (figure->samples && figure->samples->count > 0)
             row = result_row_of(GROUP, figure->name, figure->unit, figure->sense, figure->samples);
         row.median = figure->value;
+        if (figure->target > 0)
+            row.target = figure->target;
         if (isfinite(figure->value))
             err = result_add_row(result, &row);
     }
@@ -214,10 +236,15 @@ static double floor_of(enum rig_transport transport, const struct machine_floor 
 }
 
 /* A verdict only where the target is meant. */
+static bool is_meant(const struct ship_options *options)
+{
+    return options->load.event_len == TARGET_EVENT_LEN && options->load.key_count == 0 && options->load.property_count == 0 &&
+           options->load_rate == 0 && options->rig.workers == 1 && options->rig.transport == RIG_TLS && options->rig.delay_ms == 0;
+}
+
 static void print_throughput(const struct ship_options *options, const struct phase_load *load)
 {
-    bool meant = options->load.event_len == TARGET_EVENT_LEN && options->rig.workers == 1 && options->rig.transport == RIG_TLS &&
-                 options->rig.delay_ms == 0;
+    bool meant = is_meant(options);
     const char *said = load->events_per_second >= TARGET_EVENTS_PER_SECOND ? ": reached" : ": missed";
 
     printf("  accepted events/s            %12.0f   target >= %.0f of %u B, one worker, TLS, no delay%s\n", load->events_per_second,
