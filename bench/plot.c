@@ -11,7 +11,7 @@
 
 #define GNUPLOT_MS 60000
 #define STATUS_NOT_FOUND 127
-#define LOG_RANGE 20 /* from so wide a range on an axis is logarithmic */
+#define LOG_RANGE 10 /* from so wide a range on an axis is logarithmic */
 
 struct range {
     double low;
@@ -114,7 +114,7 @@ static bool wants_log(const struct range *range)
 static void write_head(FILE *file, const struct result_row *row, const struct range *x, const struct range *y, const char *name)
 {
     fprintf(file,
-            "set terminal svg size 900,520 background rgb 'white' font 'sans-serif,12'\nset output '%s.svg'\nset title \"%s\" noenhanced\n"
+            "set terminal svg size 1200,600 background rgb 'white' font 'sans-serif,12'\nset output '%s.svg'\nset title \"%s\" noenhanced\n"
             "set xlabel \"%s\" noenhanced\nset ylabel \"%s\" noenhanced\nset grid\nset key outside right top noenhanced\n",
             name, row->group, row->x_unit, row->unit);
     if (wants_log(x))
@@ -129,15 +129,21 @@ static void write_head(FILE *file, const struct result_row *row, const struct ra
  */
 static void write_curves(FILE *file, struct result *result, const char *group, const char *unit)
 {
+    static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e",
+                                          "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22"};
+    enum { COLOURS = sizeof(colours) / sizeof(colours[0]) };
     const char *between = "plot ";
+    uint32_t curve = 0;
 
     for (uint32_t i = 0; i < result_row_count(result); i++) {
         const struct result_row *row = result_row(result, i);
 
         if (!belongs(row, group, unit) || !is_first_of_name(result, i))
             continue;
-        fprintf(file, "%s'-' using 1:2:3:4 with yerrorlines title \"%s\"", between, row->name);
+        fprintf(file, "%s'-' using 1:2:3:4 with yerrorlines lc rgb '%s' dt %u pt %u lw 1.5 title \"%s\"", between, colours[curve % COLOURS],
+                1 + curve / COLOURS, 4 + curve % COLOURS, row->name);
         between = ", ";
+        curve++;
     }
     fputc('\n', file);
     for (uint32_t i = 0; i < result_row_count(result); i++)
