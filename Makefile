@@ -193,7 +193,7 @@ PROFILE ?= short
 peers: $(PEER_FILES)
 bench: setup-bench
 	+$(MAKE) --no-print-directory $(JOBS) all peers
-	tests/sdk/install >/dev/null && install -m 644 bench/peers/bench_sender.mjs $(BUILD)/sdk/ || echo "make bench: goes on without the JavaScript SDK"
+	tests/sdk/install >/dev/null && install -m 755 bench/peers/bench_sender.mjs $(BUILD)/sdk/ || echo "make bench: goes on without the JavaScript SDK"
 	$(BUILD)/ehring-bench report --profile $(PROFILE) --dir $(BUILD)/bench $(if $(COMPARE),--compare $(COMPARE))
 
 install: all

@@ -35,6 +35,7 @@ int merge_rounds(struct result *into, struct result *const rounds[], uint32_t ro
             snprintf(row.group, sizeof(row.group), "%s", group);
         if (!isnan(x)) {
             row.x = x;
+            row.target = NAN;
             snprintf(row.x_unit, sizeof(row.x_unit), "%s", x_unit);
         }
         err = result_add_row(into, &row);

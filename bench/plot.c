@@ -52,11 +52,11 @@ int plot_group(struct result *result, const char *group, const char *unit, const
 
         if (!belongs(row, group, unit))
             continue;
-        one = row;
+        one = one && one->sense != RESULT_ONLY_SAID ? one : row;
         widen(&x, row->x);
         widen(&y, row->median);
     }
-    if (!one || x.low == x.high)
+    if (!one || one->sense == RESULT_ONLY_SAID || x.low == x.high)
         return -ENODATA;
     plot_name(group, unit, name);
     snprintf(script, sizeof(script), "%s.gp", name);

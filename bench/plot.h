@@ -13,7 +13,7 @@
 void plot_name(const char *group, const char *unit, char name[PLOT_NAME_BYTES]);
 
 /* Writes the script beside the picture, in `dir`, and runs gnuplot, its complaints appended to `log_path`. 0; -ENODATA: there are not two
- * values of x; -ENOENT: no gnuplot; another negative code. */
+ * values of x, or all is only said; -ENOENT: no gnuplot; another negative code. */
 int plot_group(struct result *result, const char *group, const char *unit, const char *dir, const char *log_path);
 
 /* Runs gnuplot on a script in `dir`. 0, -ENOENT: no gnuplot, -EIO: it refused. */
