@@ -117,6 +117,19 @@ static int fields_compare(struct config_difference *difference, enum config_sect
     return error;
 }
 
+/* The same paths with other contents: a certificate that was renewed in place. */
+static int stamps_compare(struct config_difference *difference, const char *stream, const struct door *before, const struct door *after)
+{
+    int error = 0;
+    if (strcmp(before->ca_file, after->ca_file) == 0 && strcmp(before->ca_dir, after->ca_dir) == 0)
+        error = value_compare(difference, stream, config_fields[after->ca_file[0] ? KEY_CA_FILE : KEY_CA_DIR].name, CONFIG_NEW_PEER, false,
+                              before->ca_stamp, after->ca_stamp);
+    if (error == 0 && strcmp(before->tls_certificate, after->tls_certificate) == 0 && strcmp(before->tls_key, after->tls_key) == 0)
+        error = value_compare(difference, stream, config_fields[KEY_TLS_CERTIFICATE].name, CONFIG_NEW_PEER, false, before->tls_stamp,
+                              after->tls_stamp);
+    return error;
+}
+
 /* What is in a draft only: parts of a connection string have the names of the single keys. */
 static int peer_compare(struct config_difference *difference, const char *stream, const struct door *before, const struct door *after)
 {
@@ -128,6 +141,7 @@ static int peer_compare(struct config_difference *difference, const char *stream
         {KEY_SHARED_ACCESS_KEY_NAME, old->key_name, new->key_name},
         {KEY_SHARED_ACCESS_KEY, old->key, new->key},
         {KEY_SHARED_ACCESS_KEY_SECONDARY, before->second_key, after->second_key},
+        {KEY_CONNECTION_STRING_SECONDARY, before->second_key_name, after->second_key_name},
     };
     char was[320], is[320];
     peer_text(before, was, sizeof was);
@@ -137,6 +151,8 @@ static int peer_compare(struct config_difference *difference, const char *stream
     for (size_t i = 0; error == 0 && i < sizeof parts / sizeof *parts; i++)
         error = value_compare(difference, stream, config_fields[parts[i].key].name, CONFIG_NEW_PEER, config_fields[parts[i].key].secret,
                               parts[i].before, parts[i].after);
+    if (error == 0)
+        error = stamps_compare(difference, stream, before, after);
     if (error == 0)
         error = value_compare(difference, stream, "shared_access_signature", CONFIG_NEW_PEER, true, old->signature, new->signature);
     return error;

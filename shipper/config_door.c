@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #define DOMAIN ".servicebus.windows.net"
 
@@ -17,6 +18,7 @@ static void hub_finish(struct config_draft *draft, struct config_report *report)
 static void broker_finish(struct config_draft *draft, struct config_report *report);
 static void key_property_finish(struct config_draft *draft, struct config_report *report);
 static void way_finish(struct config_draft *draft, struct config_report *report);
+static void files_stamp(const char *first, const char *second, char *to, size_t to_len);
 static void proxy_finish(struct config_draft *draft, struct config_report *report);
 static void need(const struct config_draft *draft, enum config_key key, enum config_key other, struct config_report *report);
 static bool host_take(const struct config_draft *draft, enum config_key key, const char *text, char host[256], uint16_t *port,
@@ -211,6 +213,21 @@ static void way_finish(struct config_draft *draft, struct config_report *report)
     need(draft, KEY_TLS_KEY_PASSWORD, KEY_TLS_CERTIFICATE, report);
     if (door->tls_key[0] == '\0')
         memcpy(door->tls_key, door->tls_certificate, sizeof door->tls_key);
+    files_stamp(door->ca_file, door->ca_dir, door->ca_stamp, sizeof door->ca_stamp);
+    files_stamp(door->tls_certificate, door->tls_key, door->tls_stamp, sizeof door->tls_stamp);
+}
+
+/* Changes when one of the files is another one or was written since. One that cannot be looked at is complained about when it is read. */
+static void files_stamp(const char *first, const char *second, char *to, size_t to_len)
+{
+    const char *const paths[] = {first, second};
+    size_t len = 0;
+    for (size_t i = 0; i < 2; i++) {
+        struct stat status;
+        if (paths[i][0] != '\0' && stat(paths[i], &status) == 0)
+            len += (size_t)snprintf(to + len, to_len - len, "%sinode %llu of %lld.%09ld", len > 0 ? ", " : "",
+                                    (unsigned long long)status.st_ino, (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    }
 }
 
 static void proxy_finish(struct config_draft *draft, struct config_report *report)

@@ -148,6 +148,7 @@ int run_begin(struct link *link, uint64_t tag, const uint8_t *data, const uint32
 void run_go_on(struct link *link);
 /* A delivery of the run has its outcome, which is the caller's still. */
 void run_judge(struct run *run, const struct delivery *delivery);
+void run_stop(struct link *link); /* nothing more of it is begun; what is told of it is still told */
 void run_drop(struct link *link); /* what is not judged by now will not be: nothing more is told of it */
 
 #endif

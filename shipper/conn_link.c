@@ -215,7 +215,7 @@ void link_peer_ended(struct link *link)
     }
     if (link->sending)
         link_stop_sending(link);
-    run_drop(link);
+    run_stop(link);
     deliveries_drop(link);
     link->is_refused = !link_has_target(link);
     pn_link_set_context(link->pn, NULL);

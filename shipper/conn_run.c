@@ -80,6 +80,12 @@ void run_judge(struct run *run, const struct delivery *delivery)
         event_queue(link->conn, &run->progress, CONN_PROGRESS);
 }
 
+void run_stop(struct link *link)
+{
+    if (link->run)
+        link->run->is_handed = true;
+}
+
 void run_drop(struct link *link)
 {
     if (link->run)

@@ -9,7 +9,8 @@
 #include "sas.h"
 
 #define KEY_TOKEN_SECONDS 3600
-#define OVERDUE_SECONDS 30 /* a renewal that failed is tried again after this */
+#define RENEWAL_MS_MAX INT64_C(2000) /* that a send waits for a renewal, while the old token lives */
+#define OVERDUE_SECONDS 30           /* a renewal that failed is tried again after this */
 
 static int token_begin(struct ehring_direct *direct);
 static int token_await(struct ehring_direct *direct, int64_t deadline_ms, struct conn_event *event);
@@ -42,7 +43,9 @@ int token_fetch(struct ehring_direct *direct, int64_t deadline_ms)
 int token_renew(struct ehring_direct *direct, int64_t deadline_ms)
 {
     const struct credential_token *before = direct->token;
-    int ret = token_fetch(direct, deadline_ms);
+    int64_t soon_ms = direct_now_ms() + RENEWAL_MS_MAX;
+    bool is_alive = before && clock_wall_ns() < before->expires_ns - RENEWAL_MS_MAX * CLOCK_NS_PER_MS;
+    int ret = token_fetch(direct, is_alive && soon_ms < deadline_ms ? soon_ms : deadline_ms); /* the send's time is for the send */
     if (ret == 0 && is_identity(direct) && direct->token == before) {
         direct->token_renew_at_s = clock_wall_ns() / CLOCK_NS_PER_SECOND + OVERDUE_SECONDS;
         return 0;

@@ -36,6 +36,8 @@ struct door {
     char sasl_user[257], sasl_password[257]; /* with DOOR_AMQP; both empty: ANONYMOUS */
     enum door_key_place key_place;
     char key_name[129]; /* of the application property or message annotation */
+    /* which contents ca_file and ca_dir, tls_certificate and tls_key had when the configuration was read: a renewal in place is a change */
+    char ca_stamp[128], tls_stamp[128];
     /* as they were given, for config_print and differences; what they mean stands above */
     char endpoint[300], proxy_text[300], key_property[160];
 };

@@ -52,6 +52,8 @@ struct outcome outcome_of(enum outcome_place place, int status, const char *cond
 
 /* The same of any other AMQP 1.0 broker, which is asked neither for tokens nor for properties: never RENEW_TOKEN. */
 struct outcome outcome_of_broker(enum outcome_place place, const char *condition, const char *description);
+/* The largest message that a broker takes, where its text names it ("… larger than configured max size 1000"); 0: it does not. */
+uint64_t outcome_broker_size_limit(const char *description);
 
 /* What to do if the same comes again although a new token was accepted since: RENEW_TOKEN becomes HOLD, all else stays. */
 struct outcome outcome_after_new_token(struct outcome outcome);

@@ -1,6 +1,7 @@
 /* What a broker says against us where an Event Hub would mean something else by it: looked up before the common table. Pure. */
 #include "shipper/outcome.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LINKS (OUTCOME_IN(OUTCOME_ATTACH) | OUTCOME_IN(OUTCOME_DETACH))
@@ -23,6 +24,7 @@
 #define BAD_ADDRESS "the broker does not understand the address: check its form in the broker's manual"
 #define OTHER_QUEUE "the queue has properties that no link asks for: with RabbitMQ give address = /amq/queue/NAME"
 #define TOO_LARGE "the broker takes no message so large: its text names the limit"
+#define MAX_SIZE "max size "
 #define FULL "the broker has no room: free memory or disk, read the queue, or raise its limit"
 #define INSIDE "the broker failed inside, its log says why; RabbitMQ does so when a queue that is full refuses (overflow reject-publish)"
 
@@ -37,7 +39,7 @@ const struct outcome_row outcome_broker_table[] = {
     {LINKS | ENDS, 0, "amqp:invalid-field", NULL, {HOLD(BAD_ADDRESS)}},
     {LINKS | ENDS, 0, "amqp:not-implemented", NULL, {HOLD(BAD_ADDRESS)}},
     {LINKS | ENDS, 0, "amqp:not-allowed", NULL, {HOLD(NO_RIGHT)}},
-    {LINKS | ENDS, 0, "amqp:precondition-failed", "max size", {HOLD(TOO_LARGE)}},
+    {LINKS | ENDS, 0, "amqp:precondition-failed", MAX_SIZE, {FAILED(OUTCOME_RECONNECT, TOO_LARGE)}},
     {LINKS | ENDS, 0, "amqp:precondition-failed", NULL, {HOLD(OTHER_QUEUE)}},
     {EVENTS, 0, "amqp:link:message-size-exceeded", NULL, {SPLIT(TOO_LARGE)}},
     {EVENTS, 0, "amqp:not-found", NULL, {FAILED(OUTCOME_RESEND, NO_ADDRESS)}}, /* routed at each message: the next may find its way */
@@ -49,6 +51,12 @@ const struct outcome_row outcome_broker_table[] = {
     {ENDS, 0, "amqp:internal-error", NULL, {FAILED(OUTCOME_RECONNECT, INSIDE)}},
 };
 const size_t outcome_broker_table_count = sizeof outcome_broker_table / sizeof outcome_broker_table[0];
+
+uint64_t outcome_broker_size_limit(const char *description)
+{
+    const char *at = description ? strcasestr(description, MAX_SIZE) : NULL;
+    return at ? strtoull(at + strlen(MAX_SIZE), NULL, 10) : 0;
+}
 
 struct outcome outcome_of_broker(enum outcome_place place, const char *condition, const char *description)
 {

@@ -18,9 +18,9 @@ struct transport {
     bool has_websocket;
     uint16_t websocket_port; /* as the request names it, 0: not */
     char host[256];
-    const struct transport_way *way;
-    struct proxy *proxy; /* until it is through */
-    struct tls *tls;     /* NULL: plain, or not begun */
+    struct tls_context *trust; /* its own hold of it: the way may be another one by the time a proxy has answered. NULL: plain */
+    struct proxy *proxy;       /* until it is through */
+    struct tls *tls;           /* NULL: plain, or not begun */
     struct websocket *websocket;
     char proxy_answer[80];
     char error[160]; /* what no layer has a text for */
@@ -46,11 +46,15 @@ int transport_open(const struct transport_way *way, const struct door *door, str
     int ret = transport ? 0 : -ENOMEM;
     if (transport) {
         uint16_t port = door_port(door);
-        transport->way = way;
         memcpy(transport->host, door->connstr.host, sizeof transport->host);
         transport->has_websocket = door->transport == DOOR_TRANSPORT_WEBSOCKET;
         transport->websocket_port = port == (door->plain ? 80 : 443) ? 0 : port;
-        if (way->has_proxy)
+        ret = tls_context_share(way->tls, &transport->trust);
+        if (ret == 0 && !door->plain && !transport->trust)
+            ret = -EINVAL; /* never without TLS by an oversight */
+        if (ret < 0)
+            ;
+        else if (way->has_proxy)
             ret = proxy_open(&way->proxy, door_dial_host(door), door_dial_port(door), &transport->proxy);
         else
             ret = stage_next(transport);
@@ -71,6 +75,7 @@ void transport_close(struct transport *transport)
     proxy_close(transport->proxy);
     websocket_close(transport->websocket);
     tls_close(transport->tls);
+    tls_context_close(transport->trust);
     free(transport);
 }
 
@@ -196,8 +201,8 @@ static int stage_next(struct transport *transport)
     switch (transport->stage) {
     case TRANSPORT_PROXY:
         transport->stage = TRANSPORT_TLS;
-        if (transport->way->tls)
-            return tls_open(transport->way->tls, transport->host, &transport->tls);
+        if (transport->trust)
+            return tls_open(transport->trust, transport->host, &transport->tls);
         __attribute__((fallthrough));
     case TRANSPORT_TLS:
         transport->stage = TRANSPORT_WEBSOCKET;

@@ -32,8 +32,8 @@ uint16_t transport_way_port(const struct transport_way *way, const struct door *
 enum transport_stage { TRANSPORT_PROXY, TRANSPORT_TLS, TRANSPORT_WEBSOCKET, TRANSPORT_UP };
 
 struct transport;
-/* The stack for one connection; names are the door's namespace whatever the address. Nothing of the door is kept, the way must live as
- * long. 0 or negative errno, a sentence in `why`. */
+/* The stack for one connection; names are the door's namespace whatever the address. Nothing of door and way is needed afterwards. 0 or
+ * negative errno, a sentence in `why`. */
 int transport_open(const struct transport_way *way, const struct door *door, struct transport **out, char *why, size_t why_len);
 void transport_close(struct transport *transport); /* NULL is fine */
 

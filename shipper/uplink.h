@@ -36,6 +36,7 @@ struct uplink_health {
     int64_t failed_at_ns;
     int64_t retry_at_ns;
     bool was_ready;             /* one of them was, since the start or another peer was configured */
+    uint64_t message_bytes_max; /* that a broker named when it refused a larger message; 0: it did not */
     bool token_renewed;         /* a new token was wanted since the last accepted batch: another refusal is for good */
     int64_t throttled_until_ns; /* up to here throttled_seconds is counted */
     int64_t throttled_rest_ns;  /* less than a second of it */
@@ -58,6 +59,9 @@ struct uplink {
     struct transport *transport;
     struct credential_query asked;
     struct credential_token *token; /* the identity's, that is put or to be put; NULL: none, or a key's */
+    uint32_t token_number;          /* counts them */
+    uint32_t put_number;            /* of the one whose answer is awaited or was the last to come */
+    uint32_t accepted_number;       /* of the one that the hub goes by; 0: none */
     uint32_t key;                   /* 0 or 1: the key of two that the last token was made with */
     uint32_t keys_refused;          /* a bit each, since a token was accepted */
     struct conn *conn;

@@ -164,6 +164,9 @@ static void closed(struct uplink *up, const struct conn_event *event, int64_t no
     char reason[640];
     struct outcome outcome = conn_event_outcome(up->setup->config.door.type, event);
     uplink_describe(event, reason, sizeof reason);
+    uint64_t bytes_max = up->setup->config.door.type == DOOR_AMQP ? outcome_broker_size_limit(event->description) : 0;
+    if (bytes_max) /* RabbitMQ tells it only so: the links to come have it, and what is larger becomes a dead letter */
+        up->health->message_bytes_max = bytes_max;
     if (up->state == UPLINK_CLOSING && !event->condition[0] && uplink_farewell(up))
         return;
     if (event->condition[0])

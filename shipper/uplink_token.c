@@ -34,7 +34,7 @@ void uplink_fetch_token(struct uplink *up, int64_t now_ns)
     credential_begin(up->credentials, &up->asked, &up->setup->config.door.credential);
 }
 
-/* A renewal that failed gives the old token again, as long as it lives: the same one is not put twice. */
+/* A renewal that failed gives the old token again, as long as it lives: what the hub has accepted is not put twice. */
 void uplink_take_token(struct uplink *up, int64_t now_ns)
 {
     if (credential_state(&up->asked) != CREDENTIAL_DONE)
@@ -44,15 +44,15 @@ void uplink_take_token(struct uplink *up, int64_t now_ns)
         token_missing(up, now_ns);
         return;
     }
-    bool is_new = token && token != up->token;
-    if (is_new) {
+    if (token && token != up->token) {
         credential_token_give(up->token);
         up->token = credential_token_take(token);
+        up->token_number++;
     }
     credential_forget(up->credentials, &up->asked);
     if (up->state == UPLINK_FETCHING)
         uplink_resolve(up, now_ns);
-    else if (up->state == UPLINK_READY && is_new)
+    else if (up->state == UPLINK_READY && up->token_number != up->accepted_number)
         uplink_put_token(up, now_ns);
     else if (up->state == UPLINK_READY)
         up->token_renew_at_ns = renewal_at_ns(up->token, now_ns);
@@ -99,7 +99,7 @@ void uplink_forget_token(struct uplink *up)
         credential_forget(up->credentials, &up->asked);
     credential_token_give(up->token);
     up->token = NULL;
-    up->keys_refused = 0;
+    up->token_number = up->put_number = up->accepted_number = up->keys_refused = 0;
 }
 
 /* A token of ours lives token_seconds and is renewed after three quarters; a ready one cannot be renewed. */
@@ -126,6 +126,10 @@ void uplink_put_token(struct uplink *up, int64_t now_ns)
     if (rc == 0)
         rc = conn_put_token(up->conn, is_identity(up) ? TYPE_JWT : TYPE_SAS, up->setup->audience, token, expires_s);
     explicit_bzero(token, sizeof token);
+    if (rc == 0)
+        up->put_number = up->token_number;
+    else if (rc == -EBUSY && up->token_renew_at_ns)
+        up->token_renew_at_ns = now_ns + RENEWAL_WAIT_NS_MIN; /* behind the answer that is awaited */
     uplink_request_begun(up, rc, "no token could be put", now_ns);
 }
 
@@ -145,6 +149,7 @@ void uplink_token_answered(struct uplink *up, const struct conn_event *event, in
     if (event->status >= 200 && event->status < 300) {
         order_none_add64(&up->counters->token_count, 1);
         up->renewal_failure_count = 0;
+        up->accepted_number = up->put_number;
         key_accepted(up);
         if (up->state == UPLINK_TOKEN) {
             uplink_enter(up, UPLINK_HUB, UPLINK_REQUEST_WAIT_NS, now_ns);
@@ -162,6 +167,7 @@ void uplink_token_answered(struct uplink *up, const struct conn_event *event, in
         return;
     uplink_distrust_token(up, &outcome);
     if (up->state == UPLINK_READY && up->token_renew_at_ns) {
+        up->keys_refused = 0; /* the next renewal tries both again */
         renewal_failed(up, &outcome, what, reason, now_ns);
         return;
     }

@@ -145,7 +145,9 @@ void worker_link_attached(struct worker_stream *ws, const struct uplink *up, con
         return;
     struct worker_link *link = &ws->link[domain];
     uint64_t untold = ws->setup->config.door.type == DOOR_AMQP ? LINK_BYTES_MAX : LINK_BYTES_UNTOLD;
-    uint64_t bytes = event->message_bytes_max ? event->message_bytes_max : untold;
+    uint64_t bytes = event->message_bytes_max ? event->message_bytes_max : untold, learned = ws->pool.health.message_bytes_max;
+    if (learned && learned < bytes)
+        bytes = learned;
     link->state = WORKER_LINK_READY;
     link->ready_ns = now_ns;
     ws->pool.health.token_renewed = false; /* the new token is good for sending */

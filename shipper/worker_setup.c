@@ -22,7 +22,8 @@ struct worker_stream *worker_stream_make(struct worker *worker, struct stream *s
                                  .counters = &stream->words->worker[worker->index]};
     ws->link = calloc(RING_DOMAINS_MAX, sizeof *ws->link);
     if (!ws->link || feed_open(&ws->feed, worker->index, shared->worker_count, &worker->fifo_pool) != 0 ||
-        pool_open(&ws->pool, stream, ws->setup, worker->net, shared->resolver, shared->credentials, worker->wake_fd, worker->index, shared->worker_count) != 0) {
+        pool_open(&ws->pool, stream, ws->setup, worker->net, shared->resolver, shared->credentials, worker->wake_fd, worker->index,
+                  shared->worker_count) != 0) {
         worker_stream_free(ws);
         return NULL;
     }

@@ -108,6 +108,21 @@ asks=$(($(asked secret) - before)) puts=$(counter load token_count)
 arrived "renewals under load" once load:100000 "${kinds[@]/%/:300}" app:300
 ship_stop
 
+# ---- a new token that the hub does not take at first is put again, before the old one's end ----
+entra_says '{ life: 12 }'
+identity_conf busy client-secret "${application[@]}" "client_secret = \${file:$dir/application}" 'max_size = 1' | ship_conf
+ship_start
+events busy 10 | send busy
+drained busy
+entra_says '{ life: 3600 }'
+hub_fault 'fail-cbs next=1 status=500'
+says 'msg="token not taken now" stream=busy .*token="the old one is still in use"' 30
+puts=$(counter busy token_count)
+put_again() { [ "$(counter busy token_count)" -gt "$puts" ]; }
+within 10 put_again || fail "a token that was not taken is not put again"
+undisturbed busy "a renewal that the hub did not take"
+ship_stop
+
 # ---- a wrong secret, put right by a HUP ----
 entra_says '{}'
 printf 'wr0ng-secret-of-nobody' >"$dir/application"

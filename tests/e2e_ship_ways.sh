@@ -62,6 +62,9 @@ direct() { # producer, settings…
 direct d-six "namespace=$six:$(port amqps)" "${policy[@]}" "ca_file=$dir/state/ca.pem"
 direct d-ready "connection_string=\${file:$dir/good.secret}" "ca_file=$dir/state/ca.pem"
 direct d-directory "connection_string=\${file:$connection}" "ca_dir=$dir/authorities"
+# the other key beside a connection string of the environment
+events d-second 100 | EHRING_CONNECTION_STRING=$(cat "$connection") "$build/ehring-send" --direct --hub orders --key-json k --ca-file "$dir/state/ca.pem" \
+    --set "connection_string_secondary=\${file:$dir/state/connection-string-secondary}" 2>>"$dir/send.log" || fail "direct, a second key: $(tail -n 1 "$dir/send.log")"
 ship_stop
-arrived "every way" once six:500 six-endpoint:500 ready:500 directory:500 d-six:100 d-ready:100 d-directory:100
+arrived "every way" once six:500 six-endpoint:500 ready:500 directory:500 d-six:100 d-ready:100 d-directory:100 d-second:100
 [ $failed -eq 0 ] && echo "IPv6, ready signatures and directories of authorities are ways"

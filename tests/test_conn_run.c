@@ -247,7 +247,27 @@ Test(conn_run, tells_its_progress_before_the_links_end_and_nothing_after)
     }
     cr_assert(is_ended);
     cr_assert_eq(conn_send_run(conn, link, 5, bytes, lens, 1), -ENOTCONN);
-    (void)accepted; /* what was not fetched by then is not known: it is sent again */
+    cr_assert_eq(accepted, 2u);
+}
+
+/* In the same bytes: a refusal must not go under in the detach that follows it. */
+Test(conn_run, is_told_of_what_came_together_with_the_links_end)
+{
+    static const enum peer_outcome last[] = {PEER_ACCEPT, PEER_REJECT};
+    for (int i = 0; i < 2; i++) {
+        peer.outcome = PEER_HOLD;
+        int link = link_up();
+        uint32_t first = peer.delivery_count;
+        run_begin(link, 3, 30);
+        for (uint32_t k = 0; k < 3; k++)
+            peer_settle(peer.delivery[first + k].pn, k < 2 ? PEER_ACCEPT : last[i]);
+        pn_link_close(peer.last_link);
+        peer_pump(&peer, conn, WHOLE);
+        cr_assert(await(CONN_SETTLED));
+        cr_assert_eq(event.outcome, i == 0 ? CONN_ACCEPTED : CONN_REJECTED);
+        cr_assert_eq(event.accepted_count, i == 0 ? 3u : 2u);
+        cr_assert(await(CONN_LINK_ENDED));
+    }
 }
 
 Test(conn_run, is_told_no_more_of_once_its_link_is_closed)

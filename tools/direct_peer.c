@@ -65,7 +65,7 @@ static int names_peer(const struct direct_peer *peer)
 
     for (int i = 0; i < peer->setting_count; i++)
         for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
-            if (strncmp(peer->setting[i], names[k], strlen(names[k])) == 0)
+            if (strcspn(peer->setting[i], " \t=") == strlen(names[k]) && strncmp(peer->setting[i], names[k], strlen(names[k])) == 0)
                 return 1;
     return 0;
 }
