@@ -15,6 +15,9 @@
 #define CLOCK_SECONDS_MAX 60
 
 #define REMEDY_NAME "check the namespace in the connection string, the endpoint, and DNS (a private endpoint has a zone of its own)"
+#define REMEDY_PROXY "check proxy (with proxy = auto the environment), and DNS"
+#define REMEDY_SLOW "the service, or what stands between, does not answer: try again, or give it more time"
+#define REMEDY_SIGNATURE "give a new SharedAccessSignature, or SharedAccessKeyName and SharedAccessKey"
 #define REMEDY_TCP "check host, port and firewall; where only 443 is open: transport = websocket, or a proxy"
 #define REMEDY_KEY "check SharedAccessKeyName and SharedAccessKey; a regenerated key needs the new connection string"
 #define REMEDY_SEND "the policy needs the claim Send, an identity the role `Azure Event Hubs Data Sender` on the hub or the namespace"
@@ -32,6 +35,7 @@ struct peer {
     char why[1100];
 };
 
+static void second_key_try(struct check *check, const struct config_stream *stream, uint32_t timeout_ms);
 static void way_tell(struct peer *peer);
 static bool identity_tell(struct peer *peer);
 static const char *identity_name(const struct peer *peer);
@@ -60,17 +64,44 @@ void check_peer(struct check *check, const struct config_stream *stream)
         return;
     }
     if (ret < 0) {
-        check_fail(check, CHECK_CONFIGURATION, "trust", "check ca_file, ca_dir, tls_certificate and tls_key", "%s", peer.direct->error);
+        check_fail(check, CHECK_CONFIGURATION, "trust", NULL, "%s", peer.direct->error);
     } else {
         ret = session_link(peer.direct, stream->door.hub, direct_deadline_ms((int)timeout_ms));
         peer.ret = ret < 0 ? ret : 0;
         if (ret == -ETIMEDOUT && peer.direct->condition[0] == '\0')
-            snprintf(peer.why, sizeof peer.why, "no answer within %u s", stream->connect_timeout_seconds);
+            snprintf(peer.why, sizeof peer.why, "no answer within %u s (connect_timeout_seconds)", stream->connect_timeout_seconds);
         else
             snprintf(peer.why, sizeof peer.why, "%s", peer.direct->error);
         way_tell(&peer);
     }
+    bool is_first_good = peer.direct->seen.step > DIRECT_TOKEN && peer.direct->key == 0;
     ehring_direct_close(peer.direct);
+    if (is_first_good && stream->door.second_key[0])
+        second_key_try(check, stream, timeout_ms);
+}
+
+/* The one that nobody needs until the day on which the first is changed. */
+static void second_key_try(struct check *check, const struct config_stream *stream, uint32_t timeout_ms)
+{
+    struct ehring_direct *direct;
+    struct door *door = malloc(sizeof *door);
+    if (!door)
+        return;
+    *door = stream->door;
+    memcpy(door->connstr.key_name, door->second_key_name, sizeof door->second_key_name);
+    memcpy(door->connstr.key, door->second_key, sizeof door->second_key);
+    door->second_key[0] = '\0';
+    int ret = direct_open_door(door, timeout_ms, &direct);
+    if (direct && ret == 0)
+        ret = session_link(direct, door->hub, direct_deadline_ms((int)timeout_ms));
+    if (ret >= 0)
+        check_ok(check, "key", "the second key is good too, of policy %s", door->connstr.key_name);
+    else
+        check_warn(check, "key", "give the second key anew, or leave it out", "the second key is not: %s",
+                   direct ? direct->error : "out of memory");
+    ehring_direct_close(direct);
+    explicit_bzero(door, sizeof *door);
+    free(door);
 }
 
 /* What was met, in order, up to where it ended. */
@@ -92,8 +123,13 @@ static void way_tell(struct peer *peer)
 static bool identity_tell(struct peer *peer)
 {
     const struct ehring_direct *direct = peer->direct;
-    if (peer->stream->door.type != DOOR_EVENT_HUBS || peer->stream->door.credential.kind == CREDENTIAL_SAS)
+    if (peer->stream->door.type != DOOR_EVENT_HUBS)
         return true;
+    if (peer->stream->door.credential.kind == CREDENTIAL_SAS) {
+        if (direct->seen.step == DIRECT_IDENTITY)
+            check_fail(peer->check, CHECK_AUTHENTICATION, "token", REMEDY_SIGNATURE, "%s", peer->why);
+        return direct->seen.step > DIRECT_IDENTITY;
+    }
     if (direct->seen.step == DIRECT_IDENTITY)
         check_fail(peer->check, CHECK_AUTHENTICATION, "credential", NULL, "%s", peer->why);
     else if (direct->token)
@@ -115,7 +151,7 @@ static bool name_tell(struct peer *peer)
 {
     const struct direct_seen *seen = &peer->direct->seen;
     if (seen->step == DIRECT_NAME)
-        check_fail(peer->check, CHECK_NAME, "dns", REMEDY_NAME, "%s", peer->why);
+        check_fail(peer->check, CHECK_NAME, "dns", peer->direct->way.has_proxy ? REMEDY_PROXY : REMEDY_NAME, "%s", peer->why);
     else
         check_ok(peer->check, "dns", "%s is %s", seen->host, seen->addresses);
     return seen->step > DIRECT_NAME;
@@ -125,7 +161,7 @@ static bool tcp_tell(struct peer *peer)
 {
     const struct direct_seen *seen = &peer->direct->seen;
     if (seen->step == DIRECT_TCP)
-        check_fail(peer->check, CHECK_REACH, "tcp", REMEDY_TCP, "%s", peer->why);
+        check_fail(peer->check, CHECK_REACH, "tcp", peer->direct->way.has_proxy ? REMEDY_PROXY : REMEDY_TCP, "%s", peer->why);
     else
         check_ok(peer->check, "tcp", "%s port %u answers in %" PRId64 " ms", seen->address, seen->port, seen->tcp_ms);
     return seen->step > DIRECT_TCP;
@@ -208,9 +244,12 @@ static bool token_tell(struct peer *peer)
         return true;
     if (seen->step == DIRECT_TOKEN) {
         enum check_status status = refusal_class(peer, CHECK_AUTHENTICATION);
-        check_fail(peer->check, status, "token", refusal_remedy(peer, status), "%s", peer->why);
+        bool is_late = peer->ret == -ETIMEDOUT && peer->direct->condition[0] == '\0';
+        check_fail(peer->check, status, "token", is_late ? REMEDY_SLOW : refusal_remedy(peer, status), "%s", peer->why);
         return false;
     }
+    if (peer->direct->key)
+        check_warn(peer->check, "key", "give the first key anew", "the first key of policy %s is refused", connstr->key_name);
     if (peer->stream->door.credential.kind != CREDENTIAL_SAS)
         check_ok(peer->check, "token", "that of %s is taken", identity_name(peer));
     else

@@ -181,6 +181,9 @@ static void broker_finish(struct config_draft *draft, struct config_report *repo
         return;
     }
     host_take(draft, KEY_BROKER, url + (door->plain ? 7 : 8), door->connstr.host, &door->connstr.port, report);
+    if (door->plain && door->sasl_password[0] != '\0' && !connstr_host_is_local(door->connstr.host))
+        config_warn(report, draft->line[KEY_BROKER], "broker", "sasl_password goes to %s without encryption: give amqps://",
+                    door->connstr.host);
 }
 
 static void key_property_finish(struct config_draft *draft, struct config_report *report)
@@ -235,6 +238,7 @@ static void proxy_finish(struct config_draft *draft, struct config_report *repor
     struct door *door = &draft->stream.door;
     const char *text = door->proxy_text;
     need(draft, KEY_PROXY_USER, KEY_PROXY, report);
+    need(draft, KEY_PROXY_USER, KEY_PROXY_PASSWORD, report);
     need(draft, KEY_PROXY_PASSWORD, KEY_PROXY_USER, report);
     if (text[0] == '\0' || strcmp(text, "none") == 0) {
         door->proxy = DOOR_PROXY_NONE;

@@ -127,7 +127,7 @@ const struct config_field config_fields[KEY_COUNT] = {
     [KEY_INFLIGHT_BYTES] = {.name = "inflight_bytes_max", IN_STREAM(stream.inflight_bytes_max), BYTES(64 * KIB, 16 * GIB), .standard = "64 MiB",
                             .meaning = "most bytes sent and not yet accepted, over all workers"},
     [KEY_CONNECT_TIMEOUT] = {.name = "connect_timeout_seconds", IN_STREAM(stream.connect_timeout_seconds), NUMBER(1, 300), .unit = "s", .standard = "10",
-                             .meaning = "for the TCP connection to one address"},
+                             .meaning = "for each step of the way: TCP to an address, proxy, TLS, WebSocket, AMQP open; an answer to a token has 60 s"},
     [KEY_RETRY_BACKOFF] = {.name = "retry_backoff_ms", IN_STREAM(stream.retry_backoff_ms), NUMBER(1, 600000), .unit = "ms", .standard = "800",
                            .meaning = "first wait after a failure, doubled with each further one"},
     [KEY_RETRY_BACKOFF_MAX] = {.name = "retry_backoff_max_seconds", IN_STREAM(stream.retry_backoff_max_seconds), NUMBER(1, 3600), .unit = "s",

@@ -34,7 +34,6 @@ static int emulator_take(struct span value, struct connstr *out, struct why why)
 static int host_take(struct span value, struct connstr *out, struct why why);
 static int port_take(struct span value, struct connstr *out, struct why why);
 static int whole_check(const struct connstr *out, const bool seen[PART_COUNT], struct why why);
-static bool host_is_local(const char *host);
 static enum part part_of(struct span name);
 static struct span trim(struct span span);
 static bool is_text(struct span span, const char *text);
@@ -216,12 +215,12 @@ static int whole_check(const struct connstr *out, const bool seen[PART_COUNT], s
         return refuse(why, "%s is missing", seen[PART_KEY] ? "SharedAccessKeyName" : "SharedAccessKey");
     if (!seen[PART_SIGNATURE] && !seen[PART_KEY])
         return refuse(why, "SharedAccessKeyName and SharedAccessKey are missing, and so is SharedAccessSignature");
-    if (out->emulator && !host_is_local(out->host))
+    if (out->emulator && !connstr_host_is_local(out->host))
         return refuse(why, "UseDevelopmentEmulator=true has no TLS and is allowed for localhost, 127.0.0.0/8 and [::1] only");
     return 0;
 }
 
-static bool host_is_local(const char *host)
+bool connstr_host_is_local(const char *host)
 {
     unsigned a, b, c, d;
     int end = 0;

@@ -22,6 +22,8 @@ struct connstr {
 int connstr_parse(const char *text, struct connstr *out, char *why, size_t why_len);
 /* host[:port] or [IPv6][:port] into out->host and out->port. 0, or -EINVAL with a sentence. */
 int connstr_set_host(const char *text, struct connstr *out, char *why, size_t why_len);
+/* localhost, 127.*, ::1: what needs no TLS. */
+bool connstr_host_is_local(const char *host);
 void connstr_wipe(struct connstr *connstr);
 
 #endif

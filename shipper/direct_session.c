@@ -193,5 +193,10 @@ static int link_await_credit(struct ehring_direct *direct, int index, int64_t de
 
 int session_time_up(struct ehring_direct *direct, const char *what)
 {
-    return direct_fail(direct, -ETIMEDOUT, "%s did not give %s in time", direct->door.connstr.host, what);
+    static const char *const stages[] = {[TRANSPORT_PROXY] = "the proxy's answer",
+                                         [TRANSPORT_TLS] = "the end of the TLS handshake",
+                                         [TRANSPORT_WEBSOCKET] = "the answer to the WebSocket upgrade",
+                                         [TRANSPORT_UP] = NULL};
+    const char *stage = direct->transport ? stages[transport_stage(direct->transport)] : NULL;
+    return direct_fail(direct, -ETIMEDOUT, "no answer of %s in time: waited for %s", direct->door.connstr.host, stage ? stage : what);
 }

@@ -22,10 +22,18 @@ static bool is_identity(const struct ehring_direct *direct)
     return direct->door.credential.kind != CREDENTIAL_SAS;
 }
 
+static int signature_expired(struct ehring_direct *direct)
+{
+    return direct_fail(direct, -EACCES, "the SharedAccessSignature of the connection string has expired");
+}
+
 int token_fetch(struct ehring_direct *direct, int64_t deadline_ms)
 {
     struct credential_result result;
     int64_t deadline_ns = deadline_ms > INT64_MAX / CLOCK_NS_PER_MS ? INT64_MAX : deadline_ms * CLOCK_NS_PER_MS;
+    const char *signature = direct->door.connstr.signature;
+    if (!is_identity(direct) && signature[0] && sas_expiry(signature) <= clock_wall_ns() / CLOCK_NS_PER_SECOND)
+        return signature_expired(direct);
     if (!is_identity(direct) || (direct->token && clock_wall_ns() < direct->token->refresh_ns))
         return 0;
     credential_fetch(&direct->door.credential, &credential_limits_default, &direct->memory, -1, deadline_ns, &result);
@@ -95,7 +103,7 @@ int token_make(struct ehring_direct *direct, int64_t *expires_s, char *to, size_
                  : ready[0]          ? sas_expiry(ready)
                                      : now_s + KEY_TOKEN_SECONDS;
     if (!is_identity(direct) && *expires_s <= now_s)
-        return direct_fail(direct, -EACCES, "the SharedAccessSignature of the connection string has expired");
+        return signature_expired(direct);
     if (ready[0])
         return (size_t)snprintf(to, cap, "%s", ready) < cap ? 0 : -EMSGSIZE;
     return sas_make_token(direct->audience, direct->key ? door->second_key_name : door->connstr.key_name,

@@ -97,7 +97,8 @@ int main(int argc, char **argv)
     if (options.print)
         config_print(shipper.config, stdout);
     if (options.check)
-        printf("%s: ok, %u streams\n", options.config, shipper.config->stream_count);
+        printf("%s: ok, %u streams; --check=connect reads the certificates too and goes the way to each\n", options.config,
+               shipper.config->stream_count);
     status = options.connect ? connect_check(shipper.config) : 0;
     if (options.print || options.check) {
         config_free(shipper.config);

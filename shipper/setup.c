@@ -33,6 +33,9 @@ int setup_make(const struct config_stream *config, const struct setup *before, e
     else
         rc = transport_way_open(&config->door, &setup->way, why, why_len);
     if (rc < 0) {
+        char reason[1200];
+        snprintf(reason, sizeof reason, "%s", why);
+        snprintf(why, why_len, "stream %s: %s", config->name, reason);
         setup_give(setup);
         return rc;
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -90,6 +91,11 @@ static int context_trust(SSL_CTX *ssl_ctx, const char *ca_file, const char *ca_d
     if (is_given(ca_file)) {
         if (stat(ca_file, &status) < 0) {
             int error = errno;
+            snprintf(why, why_len, "ca_file %s: %s", ca_file, strerror(error));
+            return -error;
+        }
+        if (S_ISDIR(status.st_mode) || access(ca_file, R_OK) < 0) {
+            int error = S_ISDIR(status.st_mode) ? EISDIR : errno;
             snprintf(why, why_len, "ca_file %s: %s", ca_file, strerror(error));
             return -error;
         }

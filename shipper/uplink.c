@@ -223,22 +223,24 @@ static void connect_next(struct uplink *up, int64_t now_ns)
 static void late(struct uplink *up, int64_t now_ns)
 {
     const char *said = up->transport ? transport_error(up->transport) : "";
-    const char *detail = "no answer within connect_timeout_seconds";
+    const char *missing = "no answer";
+    char detail[120];
     if (up->state == UPLINK_TRANSPORT) {
         switch (transport_stage(up->transport)) {
         case TRANSPORT_PROXY:
-            detail = "no answer of the proxy within connect_timeout_seconds";
+            missing = "no answer of the proxy";
             break;
         case TRANSPORT_TLS:
-            detail = "no end of the TLS handshake within connect_timeout_seconds";
+            missing = "no end of the TLS handshake";
             break;
         case TRANSPORT_WEBSOCKET:
-            detail = "no answer to the WebSocket upgrade within connect_timeout_seconds";
+            missing = "no answer to the WebSocket upgrade";
             break;
         case TRANSPORT_UP:
             break;
         }
     }
+    snprintf(detail, sizeof detail, "%s within %u s (connect_timeout_seconds)", missing, up->setup->config.connect_timeout_seconds);
     uplink_fail(up, "connection is not ready in time", said[0] ? said : detail, now_ns);
 }
 

@@ -169,6 +169,7 @@ static void closed(struct uplink *up, const struct conn_event *event, int64_t no
         up->health->message_bytes_max = bytes_max;
     if (up->state == UPLINK_CLOSING && !event->condition[0] && uplink_farewell(up))
         return;
+    outcome.normal &= up->state == UPLINK_READY || up->state == UPLINK_CLOSING; /* one that was never ready is not daily life */
     if (event->condition[0])
         uplink_restart(up, &outcome, "connection closed", reason, now_ns);
     else

@@ -119,7 +119,10 @@ void uplink_put_token(struct uplink *up, int64_t now_ns)
     } else if (!signature[0]) {
         up->token_renew_at_ns = now_ns + config->token_seconds * CLOCK_NS_PER_SECOND / 4 * 3;
     } else if ((expires_s = sas_expiry(signature)) <= now_s) {
-        uplink_fail(up, "the shared access signature has expired: give a new one, or a key", "expired", now_ns);
+        const struct outcome outcome = {.action = OUTCOME_HOLD,
+                                        .counts_as_failure = true,
+                                        .remedy = "give a new SharedAccessSignature, or SharedAccessKeyName and SharedAccessKey"};
+        uplink_fail_as(up, &outcome, "the shared access signature has expired", "by this machine's clock", now_ns);
         return;
     }
     int rc = uplink_make_token(up, expires_s, token, sizeof token);

@@ -51,7 +51,7 @@ check "a bad value" 2 'linger_ms'
 "$build/ehring-shipper" --config "$conf" --check=everything >/dev/null 2>"$dir/check.err.log"
 [ $? -eq 2 ] && grep -q 'there is --check=connect' "$dir/check.err.log" || fail "an unknown check"
 conf_of "ca_file = $dir/none.pem"
-check "no such CA file" 2 '^fail +orders +trust .*none\.pem.* -> check ca_file'
+check "no such CA file" 2 '^fail +orders +trust +ca_file .*none\.pem: No such file'
 
 # ---- this machine ----
 : >"$dir/file"

@@ -20,6 +20,7 @@ rabbit_make <<END
  "exchanges": [], "bindings": []}
 END
 sed -i 's/"users": \[/"users": [{"name": "guest", "password": "guest", "tags": ""}, /' "$rabbit_dir/definitions.json"
+echo 'max_message_size = 1000000' >>"$rabbit_dir/rabbitmq.conf"
 rabbit_start
 for name in shipper stranger mute; do echo "hunter2-$name" >"$dir/$name.password"; done
 echo hunter2-wrong >"$dir/wrong.password"
@@ -129,6 +130,20 @@ drained events "$wait"
 rabbit_read events
 rabbit_judge "behind a block" 20000 group c:20000 <"$dir/got"
 ship_stop
+
+# ---- an event that is larger than the broker takes: told by a session's end alone; it becomes a dead letter, the others arrive ----
+broker_conf keys keys shipper | ship_conf 'workers = 1' "dead_letters = $dir/dead"
+ship_start
+events before 50 | send keys
+head -c 2000000 /dev/zero | tr '\0' x >"$dir/huge"
+"$build/ehring-send" --stream keys --capacity 32M --files "$dir/huge" 2>>"$dir/send.log" || fail "ehring-send: $(tail -n 1 "$dir/send.log")"
+events behind 50 | send keys
+drained keys
+[ "$(field keys dead_lettered_events)" -eq 1 ] || fail "$(field keys dead_lettered_events) dead letters of one event that is too large"
+rabbit_read keys
+rabbit_judge "beside one that is too large" $((100 + $(field keys maybe_duplicate_events))) group before:50 behind:50 <"$dir/got"
+ship_stop
+rm -rf "${dir:?}"/r/keys*
 
 # ---- what a message looks like: each place of the key; ids, and durable; a window of one; without TLS and without a user ----
 {

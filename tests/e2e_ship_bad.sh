@@ -103,7 +103,7 @@ hub_start --hub orders:4
 producer=signature
 signature "$(($(date +%s) - 60))" | given
 begin "${good[@]}"
-refused "a signature that has expired" 'msg="the shared access signature has expired: give a new one, or a key"'
+refused "a signature that has expired" 'msg="the shared access signature has expired".*action=hold.*remedy="give a new SharedAccessSignature'
 producer=forged
 signature "$(($(date +%s) + 600))" AAAA | given
 begin "${good[@]}"

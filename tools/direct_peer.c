@@ -61,7 +61,7 @@ int direct_peer_is_given(const struct direct_peer *peer)
 /* True if the settings say whose hub it is: what is in the environment is then not meant. */
 static int names_peer(const struct direct_peer *peer)
 {
-    static const char *const names[] = {"namespace", "broker", "connection_string"};
+    static const char *const names[] = {"namespace", "broker", "connection_string", "type"};
 
     for (int i = 0; i < peer->setting_count; i++)
         for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)

@@ -67,7 +67,7 @@ void hub_stream_finish(struct hub_stream *s)
         return;
     if (hub_websocket_state(s->websocket) == HUB_WEBSOCKET_OPEN)
         hub_websocket_close(s->websocket, 1000, "");
-    else if (hub_websocket_state(s->websocket) == HUB_WEBSOCKET_UPGRADE)
+    else if (hub_websocket_state(s->websocket) == HUB_WEBSOCKET_UPGRADE && !s->sock.handshake_failed)
         hub_websocket_refuse(s->websocket, 503, "The hub was told to close this connection.");
 }
 
