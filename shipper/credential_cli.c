@@ -28,6 +28,7 @@ struct child {
     int out_fd, error_fd;
     struct credential_text out, error;
     enum end end;
+    int64_t limit_ms;
     int status;
 };
 
@@ -129,12 +130,13 @@ static int child_spawn(struct child *child, char *command, int out_fd, int error
     return -rc;
 }
 
-/* Until it has closed its output and ended, or must be ended. */
+/* Until it has ended and all it wrote is read (a child of its own may hold its output open), or must be ended. */
 static void child_listen(struct child *child, const struct credential_run *run)
 {
-    int64_t end_ns = clock_mono_ns() + run->limits->cli_ms * CLOCK_NS_PER_MS, now_ns;
+    int64_t begun_ns = clock_mono_ns(), end_ns = begun_ns + run->limits->cli_ms * CLOCK_NS_PER_MS, now_ns;
     if (end_ns > run->deadline_ns)
         end_ns = run->deadline_ns;
+    child->limit_ms = (end_ns - begun_ns) / CLOCK_NS_PER_MS;
     for (bool exited = false; child->out_fd >= 0 || child->error_fd >= 0 || (child->pid_fd >= 0 && !exited);) {
         struct pollfd fds[] = {{.fd = child->out_fd, .events = POLLIN},
                                {.fd = child->error_fd, .events = POLLIN},
@@ -145,7 +147,9 @@ static void child_listen(struct child *child, const struct credential_run *run)
             return;
         }
         int64_t left_ms = (end_ns - now_ns) / CLOCK_NS_PER_MS + 1;
-        int count = poll(fds, sizeof fds / sizeof fds[0], left_ms < 1000 ? (int)left_ms : 1000);
+        int count = poll(fds, sizeof fds / sizeof fds[0], exited ? 0 : left_ms < 1000 ? (int)left_ms : 1000);
+        if (count == 0 && exited)
+            return;
         if (count <= 0)
             continue;
         exited |= fds[2].revents != 0;
@@ -197,7 +201,7 @@ static void judge(struct child *child, struct credential_run *run)
     const char *error = child->error.data ? child->error.data : "";
     char text[400];
     if (child->end == END_LATE) {
-        credential_say(run, CREDENTIAL_ABSENT, "az has not answered within %u ms and was ended", run->limits->cli_ms);
+        credential_say(run, CREDENTIAL_ABSENT, "az has not answered within %lld ms and was ended", (long long)child->limit_ms);
     } else if (child->end == END_STOPPED) {
         credential_say(run, CREDENTIAL_LATER, "stopped");
     } else if (child->end == END_TOO_LARGE) {

@@ -330,6 +330,17 @@ Test(credential_chain, az_that_hangs_is_ended_with_its_children)
     cr_assert_not(process_lives(marker));
 }
 
+Test(credential_chain, az_may_leave_a_child_that_holds_its_output)
+{
+    char script[1200];
+    options.kind = CREDENTIAL_AZURE_CLI;
+    snprintf(script, sizeof script, "/bin/sleep 20 & %s", az_answer("\"expires_on\":4102444800,"));
+    az(script);
+    limits.cli_ms = 15000;
+    fetch(CREDENTIAL_GIVEN);
+    cr_expect_str_eq(result.token->text, ENTRA_TOKEN);
+}
+
 Test(credential_chain, az_that_hangs_ends_with_the_word_to_stop)
 {
     int stop[2];
