@@ -10,7 +10,7 @@ connection=$dir/state/connection-string
 log=/dev/null            # of the shipper that was started last
 hub='' shipper=''
 failed=0 ships=0
-hub_ports=(--amqp-port 0 --amqps-port 0 --admin-port 0)
+hub_ports=()             # chosen at the first start
 export EHRING_RINGS=$dir/r
 quick=$'retry_backoff_ms = 20\nretry_backoff_max_seconds = 1'
 
@@ -45,15 +45,29 @@ secrets_are_kept() {
     done < <(cat "$dir"/state*/connection-string "$dir"/*.secret 2>/dev/null | grep -oE '(SharedAccessKey|sig)=[^;&]*' | sed 's/^[A-Za-z]*=//' | sort -u)
 }
 
-# ---- the hub: on ports of the kernel's choice, which it keeps over restarts ----
+# ---- the hub: on ports that it keeps over restarts, below those which the kernel gives to connections and would not give back ----
 
+hub_told() { [ -s "$dir/ports" ] || ! kill -0 "$hub" 2>/dev/null; }
 hub_start() { # options…
-    rm -f "$dir/ports"
-    "$build/ehring-hub" "${hub_ports[@]}" --ports-file "$dir/ports" --state-dir "$dir/state" --store-file "$dir/store" --stats-file "$dir/stats" "$@" \
-        >>"$dir/hub.log" 2>&1 &
-    hub=$!
-    within 20 test -s "$dir/ports" || { fail "the hub does not start"; tail -n 5 "$dir/hub.log"; exit 1; }
-    hub_ports=(--amqp-port "$(port amqp)" --amqps-port "$(port amqps)" --admin-port "$(port admin)")
+    local first attempt
+    for attempt in 1 2 3 4 5; do
+        rm -f "$dir/ports"
+        if [ ${#hub_ports[@]} -eq 0 ]; then
+            first=$((10240 + (RANDOM * 32768 + RANDOM) % 22000))
+            hub_ports=(--amqp-port $first --amqps-port $((first + 1)) --admin-port $((first + 2)))
+        else
+            attempt=5
+        fi
+        "$build/ehring-hub" "${hub_ports[@]}" --ports-file "$dir/ports" --state-dir "$dir/state" --store-file "$dir/store" --stats-file "$dir/stats" "$@" \
+            >>"$dir/hub.log" 2>&1 &
+        hub=$!
+        within 20 hub_told
+        [ ! -s "$dir/ports" ] || return 0
+        [ $attempt -eq 5 ] || hub_ports=()
+    done
+    fail "the hub does not start"
+    tail -n 5 "$dir/hub.log"
+    exit 1
 }
 port() { sed -n "s/^$1=//p" "$dir/ports"; } # amqp, amqps or admin
 hub_fault() { # a fault's text, as in ehring-hub(1): played now
