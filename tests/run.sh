@@ -36,7 +36,16 @@ run() { # name, command…: its line is printed in one piece, whatever runs besi
     rm -f "$out" "$out.secret"
 }
 
-unit() { for program in "$build"/tests/test_*; do [ -x "$program" ] && run "$(basename "$program")" "$program"; done; }
+beside() { while [ "$(jobs -rp | wc -l)" -ge "$1" ]; do wait -n; done; } # how many at a time: waits until another one may begin
+unit() {
+    local program
+    for program in "$build"/tests/test_*; do
+        [ -x "$program" ] || continue
+        beside 2
+        run "$(basename "$program")" "$program" &
+    done
+    wait
+}
 plain() { # sanitized shippers die and start slowly: fewer kills do
     local source program name kills=100
     case $build in *address*) kills=40 ;; esac
@@ -58,7 +67,7 @@ scripts() { # they mostly wait: two at a time, where memory for two sets of ring
     [ "$room" -ge 1024 ] && most=2
     for script in tests/e2e_*.sh; do
         [ -x "$script" ] || continue
-        while [ "$(jobs -rp | wc -l)" -ge $most ]; do wait -n; done
+        beside $most
         run "$script" "$script" &
     done
     wait
