@@ -17,15 +17,6 @@
 static const char *const net_words[] = {[NET_AUTO] = "auto", [NET_URING] = "uring", [NET_EPOLL] = "epoll", NULL};
 static const char *const type_words[] = {[DOOR_EVENT_HUBS] = "eventhubs", [DOOR_AMQP] = "amqp", NULL};
 static const char *const transport_words[] = {[DOOR_TRANSPORT_AMQP] = "amqp", [DOOR_TRANSPORT_WEBSOCKET] = "websocket", NULL};
-static const char *const credential_words[] = {[CREDENTIAL_SAS] = "key",
-                                               [CREDENTIAL_DEFAULT] = "default",
-                                               [CREDENTIAL_ENVIRONMENT] = "environment",
-                                               [CREDENTIAL_CLIENT_SECRET] = "client-secret",
-                                               [CREDENTIAL_CLIENT_CERTIFICATE] = "client-certificate",
-                                               [CREDENTIAL_WORKLOAD_IDENTITY] = "workload-identity",
-                                               [CREDENTIAL_MANAGED_IDENTITY] = "managed-identity",
-                                               [CREDENTIAL_AZURE_CLI] = "azure-cli",
-                                               NULL};
 /* clang-format off */
 #define IN_SHIPPER(member) .section = SHIPPER, .offset = offsetof(struct config, member), .size = sizeof(((struct config *)0)->member)
 #define IN_STREAM(member) .section = STREAM, .offset = offsetof(struct config_draft, member), .size = sizeof(((struct config_draft *)0)->member)
@@ -69,7 +60,7 @@ const struct config_field config_fields[KEY_COUNT] = {
                                .meaning = "with namespace: the policy's key, best as ${file:PATH}"},
     [KEY_SHARED_ACCESS_KEY_SECONDARY] = {FOR_HUBS, .name = "shared_access_key_secondary", IN_DRAFT(shared_access_key_secondary), .secret = true, TEXT(512),
                                          .meaning = "the policy's other key, taken when the first is refused"},
-    [KEY_CREDENTIAL] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "credential", IN_DOOR(credential.kind), WORD(credential_words), .standard = "key",
+    [KEY_CREDENTIAL] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "credential", IN_DOOR(credential.kind), WORD(credential_kind_names), .standard = "key",
                         .meaning = "who we are to the namespace: a key, or an identity of Entra ID; default: the SDKs' chain"},
     [KEY_TENANT_ID] = {FOR_HUBS, .effect = CONFIG_NEW_PEER, .name = "tenant_id", IN_DOOR(credential.tenant_id), TEXT(127),
                        .meaning = "of an identity, instead of AZURE_TENANT_ID"},

@@ -20,7 +20,9 @@ enum credential_kind {
     CREDENTIAL_AZURE_CLI,
     CREDENTIAL_KINDS
 };
-const char *credential_kind_name(enum credential_kind kind); /* "key", "default", "environment", "client-secret", ... */
+/* "key", "default", "environment", "client-secret", …: also the words of the configuration; ends with NULL. */
+extern const char *const credential_kind_names[CREDENTIAL_KINDS + 1];
+const char *credential_kind_name(enum credential_kind kind);
 
 /* What names an identity. An empty field comes from the environment variable beside it, where there is one. */
 struct credential_options {

@@ -40,19 +40,20 @@ static uint32_t chain_choose(struct credential_run *run);
 static void one_try(struct credential_run *run);
 static void environment_try(struct credential_run *run);
 
+const char *const credential_kind_names[CREDENTIAL_KINDS + 1] = {
+    [CREDENTIAL_SAS] = "key",
+    [CREDENTIAL_DEFAULT] = "default",
+    [CREDENTIAL_ENVIRONMENT] = "environment",
+    [CREDENTIAL_CLIENT_SECRET] = "client-secret",
+    [CREDENTIAL_CLIENT_CERTIFICATE] = "client-certificate",
+    [CREDENTIAL_WORKLOAD_IDENTITY] = "workload-identity",
+    [CREDENTIAL_MANAGED_IDENTITY] = "managed-identity",
+    [CREDENTIAL_AZURE_CLI] = "azure-cli",
+};
+
 const char *credential_kind_name(enum credential_kind kind)
 {
-    static const char *const name[CREDENTIAL_KINDS] = {
-        [CREDENTIAL_SAS] = "key",
-        [CREDENTIAL_DEFAULT] = "default",
-        [CREDENTIAL_ENVIRONMENT] = "environment",
-        [CREDENTIAL_CLIENT_SECRET] = "client-secret",
-        [CREDENTIAL_CLIENT_CERTIFICATE] = "client-certificate",
-        [CREDENTIAL_WORKLOAD_IDENTITY] = "workload-identity",
-        [CREDENTIAL_MANAGED_IDENTITY] = "managed-identity",
-        [CREDENTIAL_AZURE_CLI] = "azure-cli",
-    };
-    return name[kind];
+    return credential_kind_names[kind];
 }
 
 bool credential_options_equal(const struct credential_options *a, const struct credential_options *b)
