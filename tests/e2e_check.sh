@@ -208,13 +208,7 @@ AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:1 shipper_path=/nowhere \
 # ---- certificates of our own: of another host, and of another time ----
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/other.key" -out "$dir/other.pem" -days 5 -subj /CN=elsewhere \
     -addext subjectAltName=DNS:elsewhere.example,DNS:localhost 2>/dev/null || fail "openssl"
-openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/old.key" -out "$dir/old.csr" -subj /CN=localhost \
-    -addext subjectAltName=DNS:localhost 2>/dev/null
-mkdir "$dir/ca" && : >"$dir/ca/index" && echo 01 >"$dir/ca/serial"
-printf '[ca]\ndefault_ca=a\n[a]\ndatabase=%s/ca/index\nserial=%s/ca/serial\nnew_certs_dir=%s/ca\ndefault_md=sha256\npolicy=p\ncopy_extensions=copy\n[p]\ncommonName=supplied\n' \
-    "$dir" "$dir" "$dir" >"$dir/ca/conf"
-openssl ca -batch -config "$dir/ca/conf" -selfsign -keyfile "$dir/old.key" -in "$dir/old.csr" -out "$dir/old.pem" -startdate 20200101000000Z \
-    -enddate 20200201000000Z -notext 2>/dev/null || fail "openssl ca"
+certificate_of_2020
 hub_start --hub orders:3 --cert "$dir/other.pem" --key "$dir/other.key"
 conf_of "ca_file = $dir/other.pem"
 check "a certificate that ends soon" 0 '^warn +orders +tls +TLSv1\.3 .*elsewhere\.example.*, in [345] days -> '

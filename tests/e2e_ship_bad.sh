@@ -75,13 +75,7 @@ begin "hub = orders" "ca_file = $dir/other.pem"
 refused "another host's certificate" 'msg="TLS failed" .*reason="certificate is for another host: expected localhost, found elsewhere.example'
 hub_stop
 
-openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/old.key" -out "$dir/old.csr" -subj /CN=localhost \
-    -addext subjectAltName=DNS:localhost 2>/dev/null
-mkdir "$dir/ca" && : >"$dir/ca/index" && echo 01 >"$dir/ca/serial"
-printf '[ca]\ndefault_ca=a\n[a]\ndatabase=%s/ca/index\nserial=%s/ca/serial\nnew_certs_dir=%s/ca\ndefault_md=sha256\npolicy=p\ncopy_extensions=copy\n[p]\ncommonName=supplied\n' \
-    "$dir" "$dir" "$dir" >"$dir/ca/conf"
-openssl ca -batch -config "$dir/ca/conf" -selfsign -keyfile "$dir/old.key" -in "$dir/old.csr" -out "$dir/old.pem" -startdate 20200101000000Z \
-    -enddate 20200201000000Z -notext 2>/dev/null || fail "openssl ca"
+certificate_of_2020
 hub_start --hub orders:4 --cert "$dir/old.pem" --key "$dir/old.key"
 producer=clock
 begin "hub = orders" "ca_file = $dir/old.pem"

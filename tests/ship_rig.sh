@@ -88,6 +88,16 @@ hub_stop() {
     hub=''
 }
 
+certificate_of_2020() { # old.pem and old.key of localhost, which vouches for itself
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/old.key" -out "$dir/old.csr" -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost 2>/dev/null
+    mkdir "$dir/ca" && : >"$dir/ca/index" && echo 01 >"$dir/ca/serial"
+    printf '[ca]\ndefault_ca=a\n[a]\ndatabase=%s/ca/index\nserial=%s/ca/serial\nnew_certs_dir=%s/ca\ndefault_md=sha256\npolicy=p\ncopy_extensions=copy\n[p]\ncommonName=supplied\n' \
+        "$dir" "$dir" "$dir" >"$dir/ca/conf"
+    openssl ca -batch -config "$dir/ca/conf" -selfsign -keyfile "$dir/old.key" -in "$dir/old.csr" -out "$dir/old.pem" -startdate 20200101000000Z \
+        -enddate 20200201000000Z -notext 2>/dev/null || fail "openssl ca"
+}
+
 # ---- shippers ----
 
 stream_conf() { # stream, hub: a section on standard output; what follows belongs to it
