@@ -37,7 +37,7 @@ answer=$(admin POST /fault $'release next=1\nrejct') && fail "a bad fault was pl
 ship_conf "workers = 2" <<<"$(stream_conf orders orders; echo "batch_count_max = 50")"
 ship_start
 
-# each fault, the counter it moves, and how far
+# each fault, the counter it moves, and how far (rate-limit before server-busy: a shipper that was just throttled may stay below the rate)
 while read -r counter_name by fault; do
     before=$(stat_of "$counter_name")
     play "$fault"
@@ -51,8 +51,8 @@ rejected 3 reject next=3
 released 3 release next=3
 modified 3 modify next=3 undeliverable-here=yes
 rejected 1 reject body="\"i\":500}" condition=amqp:internal-error text="not this one" next=2
-throttled 2 server-busy next=2 wait=1s
 throttled 1 rate-limit events-per-second=300 wait=1s
+throttled 2 server-busy next=2 wait=1s
 unanswered 1 drop-after next=1
 unanswered 2 detach-after next=2
 connections_cut 2 cut-received bytes=20000 next=2
