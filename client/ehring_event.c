@@ -42,7 +42,7 @@ int ehring_send_many(struct ehring *ring, const struct ehring_event *events, siz
         count = INT_MAX;
     while (sent < count && (err = many_put(ring, &events[sent], &wait)) == 0)
         sent++;
-    ring_writer_publish(ring->writer);
+    ring_writer_publish(writer_of(ring));
     return err ? many_stop(ring, err, sent, count) : (int)sent;
 }
 
@@ -83,7 +83,7 @@ int ehring_commit(struct ehring *ring, size_t used_len)
     if (used_len > ring->reserved_len)
         return EHRING_E_INVALID;
     ring->reserved = false;
-    ring_writer_commit(ring->writer, (uint32_t)used_len);
+    ring_writer_commit(writer_of(ring), (uint32_t)used_len);
     return 0;
 }
 
@@ -96,7 +96,7 @@ int ehring_discard(struct ehring *ring)
     if (!ring->reserved)
         return EHRING_E_NOT_RESERVED;
     ring->reserved = false;
-    ring_writer_discard(ring->writer);
+    ring_writer_discard(writer_of(ring));
     return 0;
 }
 
@@ -201,9 +201,9 @@ static int many_put(struct ehring *ring, const struct ehring_event *event, struc
         err = EHRING_E_INVALID;
     if (err)
         return err;
-    err = ring_writer_reserve(ring->writer, &shape, &payload);
+    err = ring_writer_reserve(writer_of(ring), &shape, &payload);
     if (err) {
-        ring_writer_publish(ring->writer); /* nobody makes room for what nobody sees */
+        ring_writer_publish(writer_of(ring)); /* nobody makes room for what nobody sees */
         err = handle_no_room(ring, &shape, err, wait);
         if (!err)
             err = handle_reserve(ring, &shape, wait, &payload);
@@ -212,7 +212,7 @@ static int many_put(struct ehring *ring, const struct ehring_event *event, struc
     }
     if (event->len > 0)
         memcpy(payload, event->data, event->len);
-    ring_writer_commit_quiet(ring->writer, shape.payload_len);
+    ring_writer_commit_quiet(writer_of(ring), shape.payload_len);
     return 0;
 }
 

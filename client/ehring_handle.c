@@ -7,9 +7,9 @@ static int put_slowly(struct ehring *ring, const struct ring_shape *shape, const
 
 int handle_refuse(struct ehring *ring, int code)
 {
-    if (code == EHRING_E_FORKED || !ring_writer_alive(ring->writer))
+    if (code == EHRING_E_FORKED || !ring_writer_alive(writer_of(ring)))
         return EHRING_E_FORKED;
-    ring_writer_count_refused(ring->writer, error_reason(code));
+    ring_writer_count_refused(writer_of(ring), error_reason(code));
     return code;
 }
 
@@ -17,7 +17,7 @@ int handle_alive(const struct ehring *ring)
 {
     if (!ring)
         return EHRING_E_CLOSED;
-    return ring_writer_alive(ring->writer) ? 0 : EHRING_E_FORKED;
+    return ring_writer_alive(writer_of(ring)) ? 0 : EHRING_E_FORKED;
 }
 
 int handle_size(const struct ehring *ring, struct ring_shape *shape, size_t len)
@@ -41,7 +41,7 @@ int handle_put(struct ehring *ring, struct ring_shape *shape, const void *data, 
             return handle_refuse(ring, EHRING_E_INVALID);
         data = "";
     }
-    err = ring_writer_put(ring->writer, shape, data);
+    err = ring_writer_put(writer_of(ring), shape, data);
     return __builtin_expect(err == 0, 1) ? 0 : put_slowly(ring, shape, data, err);
 }
 
@@ -53,7 +53,7 @@ static int put_slowly(struct ehring *ring, const struct ring_shape *shape, const
         int code = handle_no_room(ring, shape, err, &wait);
         if (code != 0)
             return handle_refuse(ring, code);
-        err = ring_writer_put(ring->writer, shape, data);
+        err = ring_writer_put(writer_of(ring), shape, data);
     }
     return 0;
 }
@@ -62,7 +62,7 @@ int handle_reserve(struct ehring *ring, const struct ring_shape *shape, struct h
 {
     int err;
 
-    while ((err = ring_writer_reserve(ring->writer, shape, payload)) != 0) {
+    while ((err = ring_writer_reserve(writer_of(ring), shape, payload)) != 0) {
         int code = handle_no_room(ring, shape, err, wait);
         if (code != 0)
             return code;
@@ -87,7 +87,7 @@ int handle_no_room(struct ehring *ring, const struct ring_shape *shape, int err,
     if (wait->deadline_ns == 0)
         wait->deadline_ns = clock_deadline_ns(ring->wait_ms == 0 ? -1 : (int64_t)ring->wait_ms);
     int saved_errno = errno;
-    err = ring_writer_wait_room(ring->writer, shape, wait->deadline_ns);
+    err = ring_writer_wait_room(writer_of(ring), shape, wait->deadline_ns);
     errno = saved_errno;
     return err;
 }

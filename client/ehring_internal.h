@@ -10,8 +10,8 @@
 #include "ringbuf/ring.h"
 #include "ringbuf/ring_words.h"
 
+/* Lies beside its writer. */
 struct ehring {
-    struct ring_writer *writer;
     struct ring_writer_words words;
     enum ehring_full full;
     uint32_t wait_ms;
@@ -26,6 +26,11 @@ struct ehring {
     } sync;
     uint8_t meta[RING_META_BYTES_MAX]; /* TLVs of the event in hand; pages never used are never touched */
 };
+
+static inline struct ring_writer *writer_of(const struct ehring *ring)
+{
+    return ring_writer_of(ring);
+}
 
 /* ---- ehring_handle.c: a record's way into the ring ---- */
 

@@ -12,7 +12,7 @@ int ehring_flush(struct ehring *ring, int timeout_ms, uint64_t *left_bytes)
     int err = handle_alive(ring);
 
     if (!err)
-        err = ring_writer_flush(ring->writer, timeout_ms == 0 ? 0 : clock_deadline_ns(timeout_ms), &left);
+        err = ring_writer_flush(writer_of(ring), timeout_ms == 0 ? 0 : clock_deadline_ns(timeout_ms), &left);
     if (left_bytes)
         *left_bytes = left;
     errno = saved_errno;
@@ -28,7 +28,7 @@ int ehring_read_stats(const struct ehring *ring, struct ehring_stats *stats)
     memset(stats, 0, sizeof(*stats));
     if (err)
         return err;
-    ring_writer_read_stats(ring->writer, &raw);
+    ring_writer_read_stats(writer_of(ring), &raw);
     stats->sent_events = raw.committed_events;
     stats->accepted_events = raw.accepted_events;
     stats->dead_lettered_events = raw.dead_lettered_events;
@@ -44,7 +44,7 @@ int ehring_read_stats(const struct ehring *ring, struct ehring_stats *stats)
     stats->dropped_events = raw.refused[EHRING_REFUSED_DROPPED_FULL];
     stats->wait_count = raw.wait_count;
     stats->wakeup_count = raw.bell_count;
-    stats->capacity_bytes = ring_writer_capacity(ring->writer);
+    stats->capacity_bytes = ring_writer_capacity(writer_of(ring));
     stats->event_bytes_max = ring_words_limit(&ring->words);
     return 0;
 }
@@ -55,8 +55,8 @@ int ehring_last_identity(const struct ehring *ring, struct ehring_identity *iden
 
     if (err)
         return err;
-    memcpy(identity->ring_uuid, ring_writer_uuid(ring->writer), sizeof(identity->ring_uuid));
-    identity->pos = ring_writer_last_pos(ring->writer);
+    memcpy(identity->ring_uuid, ring_writer_uuid(writer_of(ring)), sizeof(identity->ring_uuid));
+    identity->pos = ring_writer_last_pos(writer_of(ring));
     return identity->pos == UINT64_MAX ? EHRING_E_NO_EVENT : 0;
 }
 
@@ -70,5 +70,5 @@ void ehring_identity_text(const struct ehring_identity *identity, char text[EHRI
 
 const char *ehring_path(const struct ehring *ring)
 {
-    return ring ? ring_writer_path(ring->writer) : NULL;
+    return ring ? ring_writer_path(writer_of(ring)) : NULL;
 }

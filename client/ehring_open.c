@@ -1,4 +1,5 @@
 /* Opening and closing a ring: options, directories, and the sentence about what failed. */
+#include <assert.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,13 +45,12 @@ void ehring_close(struct ehring *ring)
 
     if (!ring)
         return;
-    if (ring_writer_alive(ring->writer)) {
+    if (ring_writer_alive(writer_of(ring))) {
         sync_remove(ring);
         if (ring->reserved)
-            ring_writer_discard(ring->writer);
+            ring_writer_discard(writer_of(ring));
     }
-    ring_writer_close(ring->writer);
-    free(ring);
+    ring_writer_close(writer_of(ring)); /* and the handle with it */
     errno = saved_errno;
 }
 
@@ -64,6 +64,7 @@ static int open_ring(const struct ehring_options *options, struct ehring **out)
     struct ring_refusal why = {0};
     const char *rings_dir = rings_dir_of(options);
     char stream_dir[PATH_MAX];
+    struct ring_writer *writer;
     struct ehring *ring;
     int err;
 
@@ -72,29 +73,25 @@ static int open_ring(const struct ehring_options *options, struct ehring **out)
         err = make_dirs(rings_dir, stream_dir);
     if (err)
         return err;
-    ring = malloc(sizeof(*ring));
-    if (!ring)
-        return fail(EHRING_E_NO_MEMORY, "no memory for a handle of %zu bytes", sizeof(*ring));
-    memset(ring, 0, offsetof(struct ehring, meta));
-    ring->full = options->full;
-    ring->wait_ms = options->wait_ms;
-    const struct ring_writer_options writer = {
+    const struct ring_writer_options writer_options = {
         .stream_dir = stream_dir,
         .name = options->name,
         .capacity = options->capacity_bytes ? options->capacity_bytes : EHRING_CAPACITY_DEFAULT_BYTES,
         .times_all = options->times_all,
         .group_sync = options->sync == EHRING_SYNC,
     };
-    err = ring_writer_open(&writer, &ring->writer, &why);
-    if (err) {
-        free(ring);
+    err = ring_writer_open(&writer_options, &writer, &why);
+    if (err)
         return fail(code_of(err), "%s", why.text[0] ? why.text : ehring_error_text(code_of(err)));
-    }
-    ring_writer_words(ring->writer, &ring->words);
-    if (ring_writer_wants_sync(ring->writer))
+    static_assert(sizeof(*ring) <= RING_BESIDE_BYTES, "handle");
+    ring = ring_writer_beside(writer);
+    ring->full = options->full;
+    ring->wait_ms = options->wait_ms;
+    ring_writer_words(writer_of(ring), &ring->words);
+    if (ring_writer_wants_sync(writer_of(ring)))
         err = sync_add(ring, options->sync_ms ? options->sync_ms : EHRING_SYNC_MS_DEFAULT);
     if (err) {
-        unlink(ring_writer_path(ring->writer));
+        unlink(ring_writer_path(writer_of(ring)));
         ehring_close(ring);
         return fail(EHRING_E_NO_MEMORY, "the thread that syncs rings cannot start: %s", strerrordesc_np(-err));
     }

@@ -117,7 +117,7 @@ static void *thread_main(void *unused)
         ring->sync.busy = true;
         ring->sync.due_ns = now_ns + ring->sync.window_ns; /* at once again where the disk takes longer */
         pthread_mutex_unlock(&registry->lock);
-        (void)ring_writer_sync(ring->writer); /* counted in the ring if the disk refuses */
+        (void)ring_writer_sync(writer_of(ring)); /* counted in the ring if the disk refuses */
         pthread_mutex_lock(&registry->lock);
         ring->sync.busy = false;
         pthread_cond_broadcast(&registry->idle);

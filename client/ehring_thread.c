@@ -58,7 +58,7 @@ static int slot_of(const char *stream, struct slot **out)
         return EHRING_E_INVALID;
     if (!slot)
         return EHRING_E_THREAD_STREAMS;
-    if (slot->ring && ring_writer_alive(slot->ring->writer)) {
+    if (slot->ring && ring_writer_alive(writer_of(slot->ring))) {
         *out = slot;
         return 0;
     }

@@ -46,6 +46,19 @@ struct ring_writer_options {
  * frees. */
 int ring_writer_open(const struct ring_writer_options *options, struct ring_writer **out, struct ring_refusal *why);
 
+/* Memory of the caller's own at a fixed distance from its writer, so that a handle kept there knows the writer without a load. Zeros;
+ * unlike the writer it is kept by a fork; freed with the writer. */
+#define RING_WRITER_BYTES 65536u /* whole pages on every machine */
+#define RING_BESIDE_BYTES 131072u
+static inline void *ring_writer_beside(struct ring_writer *writer)
+{
+    return (char *)writer + RING_WRITER_BYTES;
+}
+static inline struct ring_writer *ring_writer_of(const void *beside)
+{
+    return (struct ring_writer *)((uintptr_t)beside - RING_WRITER_BYTES);
+}
+
 /* Marks the ring closed, syncs it if it lies on a disk, unmaps it. NULL is fine. The file stays: the shipper drains and removes it.
  * In a forked child it only frees the handle. */
 void ring_writer_close(struct ring_writer *writer);
@@ -85,10 +98,6 @@ void ring_writer_discard(struct ring_writer *writer);
 
 /* Reserve, copy, commit in one; the fast path for small events. Same errors as reserve. */
 int ring_writer_put(struct ring_writer *writer, const struct ring_shape *shape, const void *payload);
-
-/* The shortest way, for an event without key, meta and time that needs no thought. 0: done as by put; 1: not this way, nothing was done:
- * put it. */
-int ring_writer_put_plain(struct ring_writer *writer, const void *payload, size_t len);
 
 /* Waits until a record of `shape` would fit or `deadline_ns` (CLOCK_MONOTONIC) has passed: 0 or -ETIMEDOUT. */
 int ring_writer_wait_room(struct ring_writer *writer, const struct ring_shape *shape, int64_t deadline_ns);

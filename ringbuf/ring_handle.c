@@ -8,6 +8,8 @@
 #include "ring_internal.h"
 #include "ring_order.h"
 
+#define HANDLE_BYTES (RING_WRITER_BYTES + RING_BESIDE_BYTES) /* of address space: what is not touched is not there */
+
 static struct ring_writer *writer_alloc(void);
 static void writer_free(struct ring_writer *writer);
 static void writer_init(struct ring_writer *writer, const struct ring_created *created, const struct ring_writer_options *options);
@@ -113,20 +115,21 @@ void ring_writer_read_stats(const struct ring_writer *writer, struct ring_writer
 
 static struct ring_writer *writer_alloc(void)
 {
-    void *pages = mmap(NULL, sizeof(struct ring_writer), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *pages = mmap(NULL, HANDLE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+    static_assert(sizeof(struct ring_writer) <= RING_WRITER_BYTES, "writer");
     if (pages == MAP_FAILED)
         return NULL;
-    if (madvise(pages, sizeof(struct ring_writer), MADV_WIPEONFORK) == 0)
+    if (madvise(pages, RING_WRITER_BYTES, MADV_WIPEONFORK) == 0)
         return pages;
-    munmap(pages, sizeof(struct ring_writer));
+    munmap(pages, HANDLE_BYTES);
     return NULL;
 }
 
 static void writer_free(struct ring_writer *writer)
 {
     if (writer)
-        munmap(writer, sizeof(*writer));
+        munmap(writer, HANDLE_BYTES);
 }
 
 static void writer_init(struct ring_writer *writer, const struct ring_created *created, const struct ring_writer_options *options)
@@ -147,6 +150,7 @@ static void writer_init(struct ring_writer *writer, const struct ring_created *c
     writer->last_pos = UINT64_MAX;
     writer->flags_always = options->times_all ? RING_FLAG_TIME : 0;
     writer->wide = ring_put_is_wide();
+    writer->widest = ring_put_is_widest();
     writer->registered = created->registered;
     writer->on_disk = created->on_disk;
     writer->released = options->group_sync && created->on_disk ? &writer->producer->sync.released_pos : &writer->shipper->gate.gate_pos;

@@ -96,6 +96,7 @@ void ring_space_touch(uint8_t *data, uint64_t capacity, uint32_t page_len, bool 
 struct ring_writer {
     uint64_t pos;          /* where the next record begins */
     uint64_t easy_end_pos; /* a record that ends here or before needs no thought: room, same lap, same stripe, same eighth */
+    uint64_t plain_max;    /* payload bytes of an event that needs none: within PLAIN_BYTES_MAX and the stream's limit */
     uint64_t event_count;
     uint64_t mask;
     uint64_t last_pos; /* not beside event_count: the compiler would join the two stores, and the next event's load waits for the join */
@@ -108,6 +109,7 @@ struct ring_writer {
     bool registered;                  /* for membarrier: no fence before the look at `sleeping` */
     bool wide;                        /* the processor copies 32 bytes at a time */
     bool open;                        /* a reservation */
+    bool widest;                      /* 64 */
     bool on_disk;
     uint32_t open_off; /* the reservation's payload, its offset in the record */
     uint32_t open_len; /* and its reserved length */
@@ -138,7 +140,12 @@ bool ring_writer_fits(struct ring_writer *writer, const struct ring_place *place
 
 /* ---- ring_put.c ---- */
 
+/* An event of bytes alone for which ring_put_is_plain (ring_put.h) is true. 0. */
+int ring_writer_put_long(struct ring_writer *writer, const void *payload, size_t len);
+
+/* What this processor copies at a time: 32 bytes, 64 bytes. */
 bool ring_put_is_wide(void);
+bool ring_put_is_widest(void);
 
 /* ---- ring_bell.c ---- */
 

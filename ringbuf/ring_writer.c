@@ -11,6 +11,10 @@
 #include "ring_order.h"
 #include "ring_write.h"
 
+/* Plain events up to here go by the stream's limit as it was when their grain began: no service's is that small, and if one were, the
+ * shipper would make dead letters of the few that come between. What is larger looks at the limit itself, which costs it nothing. */
+#define PLAIN_BYTES_MAX 4096u
+
 static void write_front(struct ring_writer *writer, const struct ring_shape *shape, const struct ring_place *place);
 static int reserve_slowly(struct ring_writer *writer, const struct ring_shape *shape, struct ring_place *place);
 static void write_pad(struct ring_writer *writer, uint64_t end_pos);
@@ -107,7 +111,7 @@ static void write_front(struct ring_writer *writer, const struct ring_shape *sha
     uint8_t *at = writer->data + (place->start_pos & writer->mask);
     uint32_t key_room = ring_align8(shape->key_len);
 
-    record_write_head(writer, place->start_pos, (uint32_t)place->len, shape->route, place->flags, shape->key_len);
+    record_write_head(writer, at, place->start_pos, (uint32_t)place->len, shape->route, place->flags, shape->key_len);
     at += sizeof(struct ring_head);
     if (key_room) {
         *(uint64_t *)(at + key_room - 8) = 0;
@@ -149,6 +153,8 @@ static __attribute__((noinline)) int reserve_slowly(struct ring_writer *writer, 
         writer->timed_stripe = place->start_pos / RING_STRIPE_BYTES;
     uint64_t grain_end_pos = (place->start_pos | (writer->grain - 1)) + 1, room_end_pos = writer->gate_pos + writer->capacity;
     writer->easy_end_pos = room_end_pos - grain_end_pos <= writer->capacity ? grain_end_pos : room_end_pos;
+    uint32_t limit = order_none_load32(&writer->shipper->limit.event_bytes_max);
+    writer->plain_max = limit && limit < PLAIN_BYTES_MAX ? limit : PLAIN_BYTES_MAX;
     return 0;
 }
 
