@@ -70,8 +70,13 @@ int ring_record_parts(const struct ring *ring, uint64_t pos, uint32_t len, struc
 
     if (ring_head_read(ring, pos, pos + ring_align16(len), &head) != 0 || head.kind != RING_KIND_DATA || head.len != len)
         return -EBADMSG;
-    *parts = (struct ring_parts){.key_len = head.key_len, .route = head.route, .flags = head.flags};
-    memcpy(parts->key, ring->data + (at & ring->mask), head.key_len);
+    parts->key_len = head.key_len; /* one by one: the key's bytes are most of it, and are not cleared */
+    parts->meta_len = 0;
+    parts->route = head.route;
+    parts->flags = head.flags;
+    parts->time_ns = 0;
+    if (head.key_len)
+        memcpy(parts->key, ring->data + (at & ring->mask), head.key_len);
     at += ring_align8(head.key_len);
     if (head.flags & RING_FLAG_TIME) {
         memcpy(&parts->time_ns, ring->data + (at & ring->mask), sizeof(parts->time_ns));

@@ -100,6 +100,11 @@ int64_t amqp_encode_section_head(size_t event_bytes, uint8_t *to, size_t cap)
     return (int64_t)bytes;
 }
 
+uint8_t *amqp_encode_plain_heads(size_t body_len, uint8_t *to)
+{
+    return put_data_head(put_data_head(to, amqp_section_bytes(body_len)), body_len);
+}
+
 /* ---- sizes ---- */
 
 static size_t head_bytes(const struct amqp_event *event)

@@ -60,6 +60,14 @@ static inline size_t amqp_section_bytes(size_t event_bytes)
     return event_bytes + (event_bytes <= 255 ? AMQP_SECTION_SHORT : AMQP_SECTION_LONG);
 }
 
+/* Both heads of an event that has a body and nothing else: the section's in the batch and the body's own. `to` has room for what
+ * amqp_plain_bytes gives beyond the body. Returns where the body begins. */
+uint8_t *amqp_encode_plain_heads(size_t body_len, uint8_t *to);
+static inline size_t amqp_plain_bytes(size_t body_len)
+{
+    return amqp_section_bytes(amqp_section_bytes(body_len));
+}
+
 /* Adds a string property unless there is one of that name: a map must not hold a name twice. 0, or -EBADMSG: too many. */
 int amqp_event_add_property(struct amqp_event *event, const char *name, uint32_t name_len, struct amqp_text value);
 
