@@ -1,8 +1,10 @@
-/* TLS for one connection: OpenSSL between two memory BIOs. Does no I/O. */
+/* TLS for one connection: OpenSSL between two ends in memory. Does no I/O. */
 #include "tls_internal.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +17,11 @@
 
 struct tls {
     SSL *ssl;
-    BIO *in;  /* cipher bytes from the peer; owned by ssl */
-    BIO *out; /* cipher bytes for the peer; owned by ssl */
+    BIO *in;       /* cipher bytes from the peer; owned by ssl */
+    BIO *waiting;  /* cipher bytes for the peer that nothing was lent for */
+    uint8_t *lent; /* where they go at once; NULL: nowhere */
+    size_t lent_cap;
+    size_t lent_len;
     bool ready;
     bool dead;
     bool certificate_wanted; /* the peer has asked for one of ours */
@@ -25,6 +30,14 @@ struct tls {
     char error[768];
 };
 
+static BIO_METHOD *output_method; /* one for the process */
+static pthread_once_t output_once = PTHREAD_ONCE_INIT;
+
+static void output_method_make(void);
+static int output_create(BIO *bio);
+static int output_write(BIO *bio, const char *data, size_t len, size_t *written);
+static long output_ctrl(BIO *bio, int command, long number, void *pointer);
+static bool output_waits(const struct tls *tls);
 static int session_make(struct tls_context *context, struct tls *tls);
 static int session_name(struct tls *tls);
 static void handshake_drive(struct tls *tls);
@@ -62,6 +75,7 @@ void tls_close(struct tls *tls)
     if (!tls)
         return;
     SSL_free(tls->ssl);
+    BIO_free(tls->waiting);
     free(tls);
 }
 
@@ -110,7 +124,7 @@ ssize_t tls_write(struct tls *tls, const uint8_t *data, size_t len)
 {
     if (tls->dead)
         return -EPROTO;
-    if (!tls->ready || len == 0 || BIO_pending(tls->out) > 0)
+    if (!tls->ready || len == 0 || output_waits(tls))
         return 0;
     if (len > TLS_WRITE_BYTES_MAX)
         len = TLS_WRITE_BYTES_MAX;
@@ -131,12 +145,25 @@ ssize_t tls_write(struct tls *tls, const uint8_t *data, size_t len)
     return (ssize_t)taken;
 }
 
+void tls_lend(struct tls *tls, uint8_t *to, size_t cap)
+{
+    tls->lent = to;
+    tls->lent_cap = cap;
+    tls->lent_len = 0;
+}
+
 size_t tls_output(struct tls *tls, uint8_t *to, size_t cap)
 {
-    size_t got = 0;
-    if (cap == 0 || BIO_pending(tls->out) == 0)
-        return 0;
-    return BIO_read_ex(tls->out, to, cap, &got) == 1 ? got : 0;
+    size_t put = 0, got = 0;
+    if (tls->lent) {
+        assert(to == tls->lent);
+        assert(cap == tls->lent_cap);
+        put = tls->lent_len;
+        tls_lend(tls, NULL, 0);
+    }
+    if (put == cap || BIO_pending(tls->waiting) == 0)
+        return put;
+    return BIO_read_ex(tls->waiting, to + put, cap - put, &got) == 1 ? put + got : put;
 }
 
 bool tls_is_ready(const struct tls *tls)
@@ -197,16 +224,59 @@ static int session_make(struct tls_context *context, struct tls *tls)
 {
     tls->ssl = SSL_new(context->ssl_ctx);
     tls->in = BIO_new(BIO_s_mem());
-    tls->out = BIO_new(BIO_s_mem());
-    if (!tls->ssl || !tls->in || !tls->out) {
+    tls->waiting = BIO_new(BIO_s_mem());
+    pthread_once(&output_once, output_method_make);
+    BIO *out = output_method ? BIO_new(output_method) : NULL;
+    if (!tls->ssl || !tls->in || !tls->waiting || !out) {
         BIO_free(tls->in);
-        BIO_free(tls->out);
+        BIO_free(out);
         return -ENOMEM;
     }
-    SSL_set_bio(tls->ssl, tls->in, tls->out);
+    BIO_set_data(out, tls);
+    SSL_set_bio(tls->ssl, tls->in, out);
     SSL_set_connect_state(tls->ssl);
     SSL_set_app_data(tls->ssl, tls);
     return 0;
+}
+
+/* OpenSSL's way out: into what was lent while that has room, else aside. */
+static void output_method_make(void)
+{
+    output_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "ehring output");
+    if (output_method) {
+        BIO_meth_set_create(output_method, output_create);
+        BIO_meth_set_write_ex(output_method, output_write);
+        BIO_meth_set_ctrl(output_method, output_ctrl);
+    }
+}
+
+static int output_create(BIO *bio)
+{
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+static int output_write(BIO *bio, const char *data, size_t len, size_t *written)
+{
+    struct tls *tls = BIO_get_data(bio);
+    size_t room = BIO_pending(tls->waiting) > 0 ? 0 : tls->lent_cap - tls->lent_len, now = len < room ? len : room;
+    if (now > 0)
+        memcpy(tls->lent + tls->lent_len, data, now);
+    tls->lent_len += now;
+    *written = len;
+    size_t later = 0;
+    return now == len || (BIO_write_ex(tls->waiting, data + now, len - now, &later) == 1 && later == len - now);
+}
+
+static long output_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+static bool output_waits(const struct tls *tls)
+{
+    return tls->lent_len > 0 || BIO_pending(tls->waiting) > 0;
 }
 
 /* What the certificate must say, and for names what the server is told (SNI). */

@@ -11,7 +11,7 @@
 struct tls_context;
 struct tls;
 
-#define TLS_WRITE_BYTES_MAX 65536u /* at most this goes in before the output is taken: a memory BIO never shrinks */
+#define TLS_WRITE_BYTES_MAX 65536u /* at most this goes in before the output is taken: what waits in between is kept in memory */
 
 /* Paths and texts may be NULL or empty: not given. */
 struct tls_options {
@@ -47,6 +47,8 @@ ssize_t tls_write(struct tls *tls, const uint8_t *data, size_t len);
 
 /* Cipher bytes for the peer: count put into `to`, 0 if none. Look at it after every tls_open, tls_input, tls_read and tls_write. */
 size_t tls_output(struct tls *tls, uint8_t *to, size_t cap);
+/* Names the `to` and `cap` of the next tls_output: cipher bytes made until then are written there at once and not copied. */
+void tls_lend(struct tls *tls, uint8_t *to, size_t cap);
 
 bool tls_is_ready(const struct tls *tls); /* the handshake is done and verified */
 bool tls_shutdown(struct tls *tls);       /* close_notify into the output; false: it was there already, or cannot be yet */

@@ -286,24 +286,22 @@ static int over(struct transport *transport, enum transport_stage failed_at, int
 /* Cipher bytes straight into the socket's buffer. */
 static size_t tls_give(struct transport *transport, struct conn *conn, uint8_t *to, size_t cap)
 {
-    size_t put = 0;
-    while (put < cap) {
+    size_t put = 0, cipher;
+    ssize_t taken;
+    do {
         const uint8_t *data;
-        size_t cipher = tls_output(transport->tls, to + put, cap - put);
-        put += cipher;
-        if (cipher > 0)
-            continue;
         size_t len = plain_pull(transport, conn, &data);
-        ssize_t taken = len ? tls_write(transport->tls, data, len < TLS_WRITE_BYTES_MAX ? len : TLS_WRITE_BYTES_MAX) : 0;
-        if (taken < 0) {
-            over(transport, TRANSPORT_TLS, (int)taken);
-            break;
-        }
+        tls_lend(transport->tls, to + put, cap - put);
+        taken = len ? tls_write(transport->tls, data, len < TLS_WRITE_BYTES_MAX ? len : TLS_WRITE_BYTES_MAX) : 0;
         if (taken > 0)
             plain_done(transport, conn, (size_t)taken);
-        else if (!transport->is_closing || len > 0 || !tls_shutdown(transport->tls))
-            break;
-    }
+        else if (len == 0 && transport->is_closing)
+            tls_shutdown(transport->tls);
+        cipher = tls_output(transport->tls, to + put, cap - put);
+        put += cipher;
+    } while (put < cap && (cipher > 0 || taken > 0));
+    if (taken < 0)
+        over(transport, TRANSPORT_TLS, (int)taken);
     return put;
 }
 
