@@ -220,6 +220,9 @@ struct ring_walk { /* scratch of a worker */
 /* Lane `index` of a begun ring, at the gate. */
 void ring_lane_open(struct ring_lane *lane, struct ring *ring, uint32_t index);
 
+/* The words that ring_lane_look reads are on their way to the cache. */
+void ring_lane_prefetch(const struct ring_lane *lane);
+
 /* P2: looks at write_pos. 0, or -EBADMSG (it went back or more than a capacity ahead; quarantined). */
 int ring_lane_look(struct ring_lane *lane, uint64_t *write_pos);
 

@@ -36,6 +36,11 @@ int ring_lane_look(struct ring_lane *lane, uint64_t *write_pos)
     return -EBADMSG;
 }
 
+void ring_lane_prefetch(const struct ring_lane *lane)
+{
+    __builtin_prefetch(&lane->ring->producer->hot);
+}
+
 void ring_lane_note_latency(struct ring_lane *lane, uint64_t latency_ns)
 {
     ring_hist_add(&lane->ring->shipper->commit_to_accept[lane->index], latency_ns);
@@ -48,6 +53,8 @@ void ring_lane_ack(struct ring_lane *lane, uint64_t read_pos, uint64_t ack_pos)
 
     assert(ack_pos - order_none_load64(&ring->ack_pos[lane->index]) <= ring->capacity); /* an ack never goes back */
     order_none_store64(&words->read_pos, read_pos);
+    if (ack_pos == order_none_load64(&ring->ack_pos[lane->index])) /* the gate cannot move by it */
+        return;
     order_none_store64(&words->ack_pos, ack_pos);
     order_store_ack(&ring->ack_pos[lane->index], ack_pos);                /* A1 */
     if (order_raise_gate(&ring->shipper->gate.gate_pos, least_ack(ring))) /* A2, G1 */

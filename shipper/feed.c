@@ -12,6 +12,8 @@
 
 #define REFILL_BYTES (UINT64_C(64) << 10) /* of one ring that is behind, before the next one has its turn */
 #define PRESSURE_SHARE 4u                 /* a ring filled by more than this share is in a hurry */
+#define FILLING_SHARE 16u                 /* one that has filled by more than this since the last pass is looked at soon */
+#define LOOK_AHEAD_SLOTS 4u               /* rings whose words are on their way while one is looked at */
 
 static void ring_walk_front(struct feed *feed, uint32_t slot, int64_t now_ns, uint32_t *met);
 static void ring_pass_flush(struct feed *feed, struct feed_ring *ring);
@@ -184,10 +186,15 @@ uint32_t feed_walk(struct feed *feed, int64_t now_ns, int64_t wall_ns)
 {
     uint32_t met = 0;
     feed->lanes_seen = 0;
+    feed->is_filling = false;
     feed->wall_ns = wall_ns;
-    for (uint32_t slot = 0; slot < feed->ring_cap; slot++)
+    for (uint32_t slot = 0; slot < feed->ring_cap; slot++) {
+        uint32_t ahead = slot + LOOK_AHEAD_SLOTS;
+        if (ahead < feed->ring_cap && feed->ring[ahead].used)
+            ring_lane_prefetch(&feed->ring[ahead].lane);
         if (feed->ring[slot].used && !feed->ring[slot].left_out)
             ring_walk_front(feed, slot, now_ns, &met);
+    }
     return met;
 }
 
@@ -243,7 +250,7 @@ static void ring_walk_front(struct feed *feed, uint32_t slot, int64_t now_ns, ui
 {
     struct feed_ring *ring = &feed->ring[slot];
     uint64_t write_pos, started_pos = ring->lane.walk_pos;
-    if (ring_quarantined(ring->lane.ring) || ring_faulted(ring->lane.ring) || ring_lane_look(&ring->lane, &write_pos) != 0) {
+    if (ring_quarantined(ring->lane.ring) || ring_lane_look(&ring->lane, &write_pos) != 0) {
         ring->left_out = true;
         return;
     }
@@ -253,6 +260,7 @@ static void ring_walk_front(struct feed *feed, uint32_t slot, int64_t now_ns, ui
         return;
     if (feed->lane_index == 0)
         ring_note(&ring->lane, feed->wall_ns);
+    feed->is_filling |= end_pos - started_pos > ring_capacity(ring->lane.ring) / FILLING_SHARE;
     for (uint32_t budget = FEED_WALK_BUDGET; budget > 0 && ring->lane.walk_pos < end_pos;) {
         int count = ring_walk(ring->lane.ring, &ring->lane.walk_pos, end_pos, &feed->walk);
         if (count < 0) {

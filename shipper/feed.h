@@ -82,7 +82,8 @@ struct feed {
     uint32_t *active;           /* domains with entries or rings behind */
     uint32_t active_count;
     int64_t wall_ns;     /* of this pass, CLOCK_REALTIME */
-    uint32_t lanes_seen; /* bit k: this pass met a record of lane k (not ours) */
+    uint32_t lanes_seen; /* bit k: the last pass met a record of lane k (not ours) */
+    bool is_filling;     /* the last pass met a ring that would be full after a few more such */
     struct ring_walk walk;
 };
 

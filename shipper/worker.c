@@ -15,7 +15,10 @@
 #include "shipper/log.h"
 #include "shipper/worker_internal.h"
 
-#define PASS_WAIT_NS (100 * INT64_C(1000)) /* between two looks at the rings while there is traffic */
+#define PASS_WAIT_NS_MIN (100 * INT64_C(1000)) /* between two looks at the rings while there is traffic */
+#define PASS_WAIT_NS_MAX CLOCK_NS_PER_MS
+#define PASS_LINGER_SHARE 8 /* of the linger may pass between two looks */
+#define PASS_WALK_FACTOR 4  /* so many times as long as a look at many rings takes nothing is looked at */
 #define IDLE_PASSES_BEFORE_SLEEP 20u
 #define SLEEP_NS_MAX CLOCK_NS_PER_SECOND
 #define SLEEP_NS_UNFENCED (5 * CLOCK_NS_PER_MS) /* where membarrier is forbidden */
@@ -28,6 +31,8 @@ static void worker_turn(struct worker *worker);
 static void worker_give_up(const struct worker *worker, int rc);
 static void worker_net_event(struct worker *worker, const struct net_event *event, int64_t now_ns);
 static bool worker_is_done(struct worker *worker, int64_t now_ns);
+static int64_t pass_wait_ns(const struct worker *worker);
+static int64_t wait_within(const struct worker *worker, int64_t now_ns);
 static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more, int64_t now_ns);
 
 int worker_open(struct worker *worker, uint32_t index, struct worker_shared *shared, char *why, size_t why_len)
@@ -127,18 +132,21 @@ static void worker_turn(struct worker *worker)
         worker_timer(worker, worker->stop_deadline_ns);
     worker_inbox_take(worker, now_ns);
     done += worker_letters_take(worker, now_ns);
+    bool pass = now_ns >= worker->pass_ns || worker->is_eager;
+    if (pass)
+        worker->walk_ns = 0;
     for (uint32_t s = 0; s < worker->stream_count; s++) {
         struct worker_stream *ws = worker->stream[s];
-        uint32_t met = worker_stream_turn(worker, ws, now_ns);
+        uint32_t met = worker_stream_turn(worker, ws, pass, now_ns);
         done += met;
         more |= met >= FEED_WALK_BUDGET;
-        lanes_seen |= ws->feed.lanes_seen;
+        lanes_seen |= pass ? ws->feed.lanes_seen : 0;
     }
     worker_streams_close(worker, now_ns);
     for (uint32_t k = 0; lanes_seen && k < worker->shared->worker_count; k++)
         if (k != worker->index && lanes_seen >> k & 1 && order_count_load(&worker->shared->worker[k].asleep))
             worker_wake(&worker->shared->worker[k]);
-    int64_t wait_ns = worker_rest(worker, done, more, now_ns);
+    int64_t wait_ns = pass ? worker_rest(worker, done, more, now_ns) : wait_within(worker, now_ns);
     int count = net_wait(worker->net, wait_ns, worker->event);
     if (count < 0)
         worker_give_up(worker, count);
@@ -167,6 +175,7 @@ static void worker_net_event(struct worker *worker, const struct net_event *even
     worker->idle_passes = 0;
     if (event->kind == NET_WATCHED) {
         uint64_t count;
+        worker_look_soon(worker);
         if (read(worker->wake_fd, &count, sizeof count) < 0) { /* the other one rang */
         }
         for (uint32_t s = 0; s < worker->stream_count; s++)
@@ -202,15 +211,46 @@ static bool worker_is_done(struct worker *worker, int64_t now_ns)
     return closed;
 }
 
-/* How long this turn may wait. Before a sleep the rings are told to ring, and looked at once more. */
+/* While the linger lasts there is time to meet more at once, unless a ring fills fast; and looking at many rings that have nothing is not
+ * to be what the worker does. */
+static int64_t pass_wait_ns(const struct worker *worker)
+{
+    int64_t wait_ns = PASS_WAIT_NS_MAX, walk_ns = PASS_WALK_FACTOR * worker->walk_ns;
+    for (uint32_t s = 0; s < worker->stream_count; s++) {
+        const struct worker_stream *ws = worker->stream[s];
+        int64_t linger_ns = ws->setup->config.linger_ms * CLOCK_NS_PER_MS / PASS_LINGER_SHARE;
+        if (ws->feed.is_filling)
+            return PASS_WAIT_NS_MIN;
+        if (linger_ns < wait_ns)
+            wait_ns = linger_ns;
+    }
+    if (wait_ns < walk_ns)
+        wait_ns = walk_ns < PASS_WAIT_NS_MAX ? walk_ns : PASS_WAIT_NS_MAX;
+    return wait_ns > PASS_WAIT_NS_MIN ? wait_ns : PASS_WAIT_NS_MIN;
+}
+
+/* Until the next look at the rings or the next timer. */
+static int64_t wait_within(const struct worker *worker, int64_t now_ns)
+{
+    int64_t at_ns = worker->next_ns < worker->pass_ns ? worker->next_ns : worker->pass_ns;
+    return at_ns > now_ns ? at_ns - now_ns : 0;
+}
+
+/* How long the turn that has looked at the rings may wait. Before a sleep they are told to ring, and looked at once more. */
 static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more, int64_t now_ns)
 {
     int64_t timer_ns = worker->next_ns > now_ns ? worker->next_ns - now_ns : 0;
     worker->idle_passes = done_count ? 0 : worker->idle_passes + 1;
+    worker->pass_ns = 0;
     if (more)
         return 0;
-    if (worker->idle_passes < IDLE_PASSES_BEFORE_SLEEP)
-        return timer_ns < PASS_WAIT_NS ? timer_ns : PASS_WAIT_NS;
+    if (worker->idle_passes < IDLE_PASSES_BEFORE_SLEEP) {
+        int64_t ended_ns = clock_mono_ns();
+        int64_t pass_ns = pass_wait_ns(worker);
+        worker->is_eager = pass_ns == PASS_WAIT_NS_MIN;
+        worker->pass_ns = ended_ns + pass_ns;
+        return wait_within(worker, ended_ns);
+    }
     order_count_add(&worker->asleep, 1);
     bool last = order_count_add(&worker->shared->rest.awake_count, -1) == 0, unwalked = false;
     if (last) {

@@ -144,6 +144,9 @@ struct worker {
     struct worker_stream *slot[CONFIG_STREAMS_MAX];   /* by the stream's index; NULL: it has none */
     uint32_t stream_count;
     uint32_t idle_passes;
+    int64_t pass_ns; /* when the rings are looked at next; 0: now */
+    int64_t walk_ns; /* what the last look at them took */
+    bool is_eager;   /* or as soon as the network has something */
     bool can_barrier;
     bool stopping;
     bool quitting;

@@ -42,7 +42,7 @@ void worker_inbox_take(struct worker *worker, int64_t now_ns)
         for (uint32_t i = 0; i < count; i++)
             message_take(worker, &batch[i], now_ns);
         if (count)
-            worker->idle_passes = 0;
+            worker_look_soon(worker);
     } while (count == 32);
 }
 

@@ -5,7 +5,15 @@
 #include "shipper/worker.h"
 
 /* The turn of one stream: what its connection did, then what its rings have, then out. Returns how much was done. */
-uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
+/* There is news: the rings are looked at in the next turn, and no sleep is near. */
+static inline void worker_look_soon(struct worker *worker)
+{
+    worker->idle_passes = 0;
+    worker->pass_ns = 0;
+}
+
+/* `pass`: the rings are looked at. Returns how many records were met. */
+uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, bool pass, int64_t now_ns);
 /* Events of one connection: settlements, links, loss. Returns their count. */
 uint32_t worker_uplink_events(struct worker *worker, struct worker_stream *ws, struct uplink *up, int64_t now_ns);
 /* Seals, encodes and sends what is due. Returns the count of batches begun. */

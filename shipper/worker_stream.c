@@ -17,15 +17,16 @@ static void batch_sent(struct worker *worker, struct worker_stream *ws, uint64_t
 static void batch_settled(struct worker *worker, struct worker_stream *ws, const struct conn_event *event, int64_t now_ns);
 static void answers_check(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 static void broker_owes(struct worker_stream *ws, const struct inflight_batch *batch, int64_t now_ns);
+static uint32_t rings_pass(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 static bool is_wanted(const struct worker *worker, const struct worker_stream *ws, int64_t now_ns);
 static void gauges_store(struct worker_stream *ws, int64_t now_ns);
 static void rings_leave(struct worker *worker, struct worker_stream *ws);
 
-uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
+uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, bool pass, int64_t now_ns)
 {
-    uint32_t met = feed_walk(&ws->feed, now_ns, clock_wall_ns());
-    order_none_add64(&ws->counters->pass_count, 1);
-    rings_leave(worker, ws);
+    uint32_t met = 0;
+    if (pass)
+        met = rings_pass(worker, ws, now_ns);
     answers_check(worker, ws, now_ns);
     for (uint32_t d = ws->feed.active_count; d-- > 0;) { /* from the end: a refill may take its domain out of the list */
         const struct feed_domain *domain = &ws->feed.domain[ws->feed.active[d]];
@@ -46,6 +47,16 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, int
         if (done == 0)
             break;
     }
+    return met;
+}
+
+static uint32_t rings_pass(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
+{
+    int64_t begun_ns = clock_mono_ns();
+    uint32_t met = feed_walk(&ws->feed, now_ns, clock_wall_ns());
+    worker->walk_ns += clock_mono_ns() - begun_ns;
+    order_none_add64(&ws->counters->pass_count, 1);
+    rings_leave(worker, ws);
     return met;
 }
 
