@@ -76,9 +76,12 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PRINT_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PRINT_SRC))
 PLAIN_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PLAIN_SRC)) $(patsubst tests/%.cpp,$(BUILD)/tests/%,$(CXX_SRC))
 
-.PHONY: all peers setup-bench demo test check check-fast check-one check-san check-thread tests bench install format clean setup setup-demo layering
+.PHONY: all peers setup-bench demo test check check-fast check-one check-san check-thread tests tests-san tests-thread bench install format clean setup setup-demo layering
 all: $(LIBRARIES) $(PROGRAMS)
 tests: all $(PEER_FILES) $(TEST_PROGRAMS) $(PLAIN_PROGRAMS) $(PRINT_PROGRAMS)
+# What the sanitizer runs need: no bench; of the programs of the thread sanitizer, those that have threads.
+tests-thread: $(filter-out %-bench %-demo,$(PROGRAMS)) $(filter $(BUILD)/tests/stress_% $(BUILD)/tests/crash_%,$(PLAIN_PROGRAMS))
+tests-san: $(EHRING_A) $(filter-out %-bench %-demo,$(PROGRAMS)) $(TEST_PROGRAMS) $(PLAIN_PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -175,9 +178,9 @@ check: tests layering
 	tests/run.sh unit plain
 check-one: $(BUILD)/$(T:.c=)
 	EHRING_TEST_DIR=tests $(BUILD)/$(T:.c=)
-check-san: tests
+check-san: tests-san
 	tests/run.sh unit plain
-check-thread: tests
+check-thread: tests-thread
 	tests/run.sh threads
 
 demo: setup-demo

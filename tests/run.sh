@@ -76,9 +76,9 @@ scripts() { # they mostly wait: two at a time, where memory for two sets of ring
 sanitized() {
     local cores
     cores=$(nproc)
-    run "build address,undefined" make -s -j"$cores" SAN=address,undefined BUILD="$build-address-undefined" tests
+    run "build address,undefined" make -s -j"$cores" SAN=address,undefined BUILD="$build-address-undefined" tests-san
     run "check address,undefined" make -s SAN=address,undefined BUILD="$build-address-undefined" check-san
-    run "build thread" make -s -j"$cores" SAN=thread BUILD="$build-thread" tests
+    run "build thread" make -s -j"$cores" SAN=thread BUILD="$build-thread" tests-thread
     run "check thread" make -s SAN=thread BUILD="$build-thread" check-thread
 }
 
