@@ -24,9 +24,10 @@ static const char usage[] =
     "  latency  one publish at a steady rate: p50, p99, p99.9, max, of the call and from the time at which it was due\n"
     "  oneway   the same rates: from before the publish to a reader on another core that looks all the time\n"
     "  laps     a new ring: its first lap against later ones\n"
+    "  steps    what ehring_send() adds to a memcpy, one thing after the other\n"
     "Options:\n"
     "  --mode MODE            default write\n"
-    "  --size BYTES           payload, 16 to 64K; may be repeated; default 256, for write 64, 256 and 1024\n"
+    "  --size BYTES           payload, 16 to 64K; may be repeated; default 256, for write and steps 64, 256 and 1024\n"
     "  --slices N             slices of each row, taken in turn; default 101\n"
     "  --ring-bytes BYTES     the larger ring; default 8M\n"
     "  --l2-ring-bytes BYTES  the ring that stays in the L2 cache; default a quarter of that cache\n"
@@ -38,9 +39,9 @@ static const char usage[] =
     "  --disk DIR             where rings lie on a disk; default /var/tmp or /tmp, whichever is one\n"
     "  --json FILE            write the figures to FILE too\n";
 
-static const char *const mode_names[] = {"write", "lanes", "rings", "latency", "oneway", "laps", NULL};
-static int (*const mode_runs[])(const struct ring_run *run) = {mode_write_run,   mode_lanes_run,  mode_rings_run,
-                                                               mode_latency_run, mode_oneway_run, mode_laps_run};
+static const char *const mode_names[] = {"write", "lanes", "rings", "latency", "oneway", "laps", "steps", NULL};
+static int (*const mode_runs[])(const struct ring_run *run) = {mode_write_run,  mode_lanes_run, mode_rings_run, mode_latency_run,
+                                                               mode_oneway_run, mode_laps_run,  mode_steps_run};
 
 static int read_options(int argc, char *argv[], struct ring_run *run);
 static int set_option(int option, const char *text, struct ring_run *run);
@@ -114,8 +115,9 @@ static int read_options(int argc, char *argv[], struct ring_run *run)
         fputs("ehring-bench ring --help lists the options\n", stderr);
         return 2;
     }
-    set_default(&run->size, mode_runs[run->mode] == mode_write_run ? (const uint64_t[]){64, 256, 1024} : (const uint64_t[]){256},
-                mode_runs[run->mode] == mode_write_run ? 3 : 1);
+    if (mode_runs[run->mode] == mode_write_run || mode_runs[run->mode] == mode_steps_run)
+        set_default(&run->size, (const uint64_t[]){64, 256, 1024}, 3);
+    set_default(&run->size, (const uint64_t[]){256}, 1);
     set_default(&run->lanes, (const uint64_t[]){1, 2, 3, 4}, 4);
     set_default(&run->rings, (const uint64_t[]){1, 2, 4, 8}, 4);
     set_default(&run->rate, (const uint64_t[]){10000, 100000, 1000000}, 3);

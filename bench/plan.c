@@ -26,6 +26,7 @@ static const uint32_t rounds[] = {2, 3, 5};
 
 const struct plan_step plan_steps[] = {
     {PLAN_SMOKE, NULL, NAN, NULL, RING("write") "--size 64 --size 256 --size 1024"},
+    {PLAN_SMOKE, NULL, NAN, NULL, RING("steps")},
     {PLAN_SHORT, NULL, NAN, NULL, RING("write") "--size 16 --size 4096 --size 16384 --size 65536"},
     {PLAN_SMOKE, NULL, NAN, NULL, RING("lanes")},
     {PLAN_SMOKE, NULL, NAN, NULL, RING("rings")},

@@ -38,5 +38,6 @@ int mode_rings_run(const struct ring_run *run);
 int mode_latency_run(const struct ring_run *run);
 int mode_oneway_run(const struct ring_run *run);
 int mode_laps_run(const struct ring_run *run);
+int mode_steps_run(const struct ring_run *run);
 
 #endif

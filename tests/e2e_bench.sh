@@ -56,11 +56,16 @@ mode lanes '--lanes 1 --lanes 3' 'drained: writer' 2 'drained: all together' 2
 mode rings '--rings 1 --rings 8 --size 64' 'alone: writer' 2 'drained by one thread: all together' 2
 mode latency '--rate 10000 --rate 100000' 'publish, the call, p50' 2 'publish, the call, p99"' 2 'publish, from when it was due, p99.9' 2 'publish, from when it was due, max' 2
 mode laps '--size 256' 'ehring_send' 5 'making the ring' 1
+mode steps '' 'memcpy behind a 16 B head' 3 '[+] a call' 3 "[+] the ring's head" 3 '[+] publication' 3 '[+] a look' 3 '[+] checks' 3 '[+] the long way' 3 \
+    '[+] handle, new grains, clock: ehring_send' 3 'of it the clock' 3
+[ "$(grep -cE "^ +([+]|memcpy|of it) .* +-?$figure +-?$figure +-?$figure +([+-]$figure|-)$" "$dir/out")" -eq 27 ] || complain "mode steps: not 27 lines: $(cat "$dir/out")"
+"$bench" ring --mode steps --size 4097 >"$dir/out" 2>"$dir/err" && complain "steps of an event that is not plain were measured"
+[ "$(cat "$dir/err")" = 'ehring-bench: --size 4097: the steps are those of an event of at most 4096 bytes' ] || complain "steps: no word about the limit: $(cat "$dir/err")"
 timeout 60 "$bench" ring --mode oneway --rate 10000 --milliseconds 50 --json "$dir/mode.json" >"$dir/out" || complain "mode oneway: exit status $?"
 [ "$(grep -c 'from publish to a reader' "$dir/mode.json")" -eq 4 ] || complain "mode oneway: not four rows"
 
 "$bench" ring --mode sideways >"$dir/out" 2>"$dir/err" && complain "--mode sideways was taken"
-grep -q 'must be one of write, lanes, rings, latency, oneway, laps' "$dir/err" || complain "--mode sideways: not told what is allowed"
+grep -q 'must be one of write, lanes, rings, latency, oneway, laps, steps' "$dir/err" || complain "--mode sideways: not told what is allowed"
 "$bench" ring --size 15 >"$dir/out" 2>"$dir/err" && complain "--size 15 was taken"
 grep -q -- '--size 15: must be a number from 16 to 65536' "$dir/err" || complain "--size 15: no word about the limits: $(cat "$dir/err")"
 "$bench" ring --disk /dev/shm >"$dir/out" 2>"$dir/err" && complain "--disk /dev/shm was taken"

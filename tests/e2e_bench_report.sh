@@ -14,7 +14,7 @@ has() { grep -qE -- "$2" "$1" || complain "$(basename "$1") has no line like '$2
 timeout 280 "$bench" report --profile smoke --rounds 1 --dir "$dir/report" >"$dir/out" 2>"$dir/err" || complain "report: exit status $?: $(cat "$dir/err")"
 page=$dir/report/report.md figures=$dir/report/report.json
 tail -n 3 "$dir/out"
-for group in 'Ring: writing an event' 'Ring: lanes that drain one ring' 'Ring: producers with a ring each' 'Ring: one publish at a steady rate' \
+for group in 'Ring: writing an event' "Ring: what an event's time is made of" 'Ring: lanes that drain one ring' 'Ring: producers with a ring each' 'Ring: one publish at a steady rate' \
     'Ring: one way at a steady rate' 'Ring: laps of a new ring' 'Ship: 256 B, unkeyed, one worker, TLS' 'Ship: beside other senders' 'Targets' \
     'Scale on paper' 'Ratios'; do
     has "$page" "^## $group"
