@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "bench/measure.h"
 #include "ringbuf/ring_order.h"
@@ -40,6 +41,7 @@ int floor_open(struct floor_buffer *buffer, uint64_t bytes_len)
     *buffer = (struct floor_buffer){.bytes = aligned_alloc(PAGE_BYTES, bytes_len), .bytes_len = bytes_len};
     if (!buffer->bytes)
         return -ENOMEM;
+    (void)madvise(buffer->bytes, bytes_len, MADV_NOHUGEPAGE);
     memset(buffer->bytes, 0x5a, bytes_len);
     return 0;
 }

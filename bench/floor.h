@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct floor_buffer {
-    uint8_t *bytes;     /* plain memory of this process, touched */
+    uint8_t *bytes;     /* plain memory of this process, touched, in small pages as a ring's file has them */
     uint64_t bytes_len; /* a power of two */
     uint64_t pos;       /* of the writer, only grows */
     uint8_t pad0[128];

@@ -54,7 +54,9 @@ mode() { # name, options, then a pattern for each row that the file must have so
 }
 mode lanes '--lanes 1 --lanes 3' 'drained: writer' 2 'drained: all together' 2
 mode rings '--rings 1 --rings 8 --size 64' 'alone: writer' 2 'drained by one thread: all together' 2
-mode latency '--rate 10000 --rate 100000' 'publish, the call, p50' 2 'publish, the call, p99"' 2 'publish, from when it was due, p99.9' 2 'publish, from when it was due, max' 2
+mode latency '--rate 10000 --rate 100000' 'publish, the call, p50' 2 'publish, the call, p99"' 2 'publish, from when it was due, p99.9' 2 'publish, from when it was due, max' 2 \
+    'memcpy into a buffer as large, the call, p50' 2 'memcpy into a buffer as large, the call, p99"' 2 'memcpy into a buffer as large, from when' 8
+[ "$(grep -cE '"floor":[[:space:]]*"memcpy into a buffer as large, ' "$dir/mode.json")" -eq 16 ] || complain "mode latency: not every publish row has its floor"
 mode laps '--size 256' 'ehring_send' 5 'making the ring' 1
 mode steps '' 'memcpy behind a 16 B head' 3 '[+] a call' 3 "[+] the ring's head" 3 '[+] publication' 3 '[+] a look' 3 '[+] checks' 3 '[+] the long way' 3 \
     '[+] handle, new grains, clock: ehring_send' 3 'of it the clock' 3
@@ -62,7 +64,7 @@ mode steps '' 'memcpy behind a 16 B head' 3 '[+] a call' 3 "[+] the ring's head"
 "$bench" ring --mode steps --size 4097 >"$dir/out" 2>"$dir/err" && complain "steps of an event that is not plain were measured"
 [ "$(cat "$dir/err")" = 'ehring-bench: --size 4097: the steps are those of an event of at most 4096 bytes' ] || complain "steps: no word about the limit: $(cat "$dir/err")"
 timeout 60 "$bench" ring --mode oneway --rate 10000 --milliseconds 50 --json "$dir/mode.json" >"$dir/out" || complain "mode oneway: exit status $?"
-[ "$(grep -c 'from publish to a reader' "$dir/mode.json")" -eq 4 ] || complain "mode oneway: not four rows"
+[ "$(grep -c 'from publish to a reader' "$dir/mode.json")" -eq 4 ] && [ "$(grep -c '"name":' "$dir/mode.json")" -eq 4 ] || complain "mode oneway: not four rows"
 
 "$bench" ring --mode sideways >"$dir/out" 2>"$dir/err" && complain "--mode sideways was taken"
 grep -q 'must be one of write, lanes, rings, latency, oneway, laps, steps' "$dir/err" || complain "--mode sideways: not told what is allowed"
