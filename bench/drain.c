@@ -19,10 +19,11 @@ struct drain {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    _Atomic uint32_t state;     /* enum drain_state; changed under the lock, looked at without it between passes */
-    struct subject *subject;    /* one of both */
-    struct floor_buffer *floor; /* … is NULL */
-    struct spectrum *ages;      /* NULL: not asked for */
+    _Atomic uint32_t state;  /* enum drain_state; changed under the lock, looked at without it between passes */
+    struct subject *subject; /* one of the three, the others are NULL */
+    struct floor_buffer *floor;
+    struct peer *peer;
+    struct spectrum *ages; /* NULL: not asked for */
     uint32_t pass_us;
     int err;
     uint8_t *batch;
@@ -31,9 +32,11 @@ struct drain {
     struct ring_walk walk;
 };
 
+static void begin(struct drain *drain, struct subject *subject, struct floor_buffer *floor, struct peer *peer);
 static void *drain_main(void *argument);
 static void drain_all(struct drain *drain);
 static void floor_pass(struct drain *drain);
+static void peer_pass(struct drain *drain);
 static int ring_pass(struct drain *drain);
 static int take_record(struct drain *drain, const struct ring_record *record);
 static void add_age(struct drain *drain, const uint8_t *payload);
@@ -79,11 +82,8 @@ void drain_close(struct drain *drain)
 
 void drain_begin(struct drain *drain, struct subject *subject)
 {
-    drain->subject = subject;
-    drain->floor = NULL;
-    drain->err = 0;
     drain->acked_pos = subject->lane.walk_pos;
-    set_state(drain, DRAIN_RUNNING);
+    begin(drain, subject, NULL, NULL);
 }
 
 void drain_note_ages(struct drain *drain, struct spectrum *ages)
@@ -94,10 +94,12 @@ void drain_note_ages(struct drain *drain, struct spectrum *ages)
 void drain_begin_floor(struct drain *drain, struct floor_buffer *buffer)
 {
     floor_skip(buffer);
-    drain->subject = NULL;
-    drain->floor = buffer;
-    drain->err = 0;
-    set_state(drain, DRAIN_RUNNING);
+    begin(drain, NULL, buffer, NULL);
+}
+
+void drain_begin_peer(struct drain *drain, struct peer *peer)
+{
+    begin(drain, NULL, NULL, peer);
 }
 
 int drain_end(struct drain *drain)
@@ -105,6 +107,15 @@ int drain_end(struct drain *drain)
     set_state(drain, DRAIN_ENDING);
     wait_while(drain, DRAIN_ENDING);
     return drain->err;
+}
+
+static void begin(struct drain *drain, struct subject *subject, struct floor_buffer *floor, struct peer *peer)
+{
+    drain->subject = subject;
+    drain->floor = floor;
+    drain->peer = peer;
+    drain->err = 0;
+    set_state(drain, DRAIN_RUNNING);
 }
 
 static void *drain_main(void *argument)
@@ -131,6 +142,8 @@ static void drain_all(struct drain *drain)
         last = order_flag_get(&drain->state) != DRAIN_RUNNING;
         if (drain->floor)
             floor_pass(drain);
+        else if (drain->peer)
+            peer_pass(drain);
         else if (!drain->err)
             drain->err = ring_pass(drain);
         if (drain->err)
@@ -155,6 +168,20 @@ static void floor_pass(struct drain *drain)
 
         drain->batch_len += len;
         left -= len;
+    }
+}
+
+/* Up to what was there when it began. Such a peer frees each message as it is taken. */
+static void peer_pass(struct drain *drain)
+{
+    size_t len = drain->peer->len;
+
+    for (uint32_t left = peer_unread(drain->peer); left > 0; left--) {
+        if (len > BATCH_BUFFER_BYTES - drain->batch_len)
+            drain->batch_len = 0;
+        if (peer_take(drain->peer, drain->batch + drain->batch_len))
+            return;
+        drain->batch_len += len;
     }
 }
 

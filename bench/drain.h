@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "bench/floor.h"
+#include "bench/peer.h"
 #include "bench/spectrum.h"
 #include "bench/subject.h"
 
@@ -22,6 +23,8 @@ void drain_begin(struct drain *drain, struct subject *subject);
 void drain_note_ages(struct drain *drain, struct spectrum *ages);
 /* The same for the floor: in passes it copies out what is written, a sixteenth at a time. */
 void drain_begin_floor(struct drain *drain, struct floor_buffer *buffer);
+/* The same for a peer in memory: in passes it takes out what was there when the pass began. */
+void drain_begin_peer(struct drain *drain, struct peer *peer);
 /* Returns when all is read and the lane is the caller's again. 0, or -EBADMSG if a record could not be read. */
 int drain_end(struct drain *drain);
 

@@ -37,6 +37,8 @@ enum row { /* that others refer to */
            ROW_QUEUE,
            ROW_MUTEX,
            ROW_CK,
+           ROW_MUTEX_DRAINED,
+           ROW_CK_DRAINED,
 };
 #define NO_TARGET -1
 
@@ -58,6 +60,9 @@ const struct lab_row lab_rows[] = {
     [ROW_QUEUE] = {"POSIX queue", LAB_PEER, LAB_NEAR, PEER_QUEUE, ROW_FLOOR_NEAR, NO_TARGET, 0},
     [ROW_MUTEX] = {"queue under a shared mutex", LAB_PEER, LAB_NEAR, PEER_MUTEX, ROW_FLOOR_NEAR, NO_TARGET, 0},
     [ROW_CK] = {"ck_ring, payload copied", LAB_PEER, LAB_NEAR, PEER_CK, ROW_FLOOR_NEAR, NO_TARGET, 0},
+    [ROW_MUTEX_DRAINED] = {"queue under a shared mutex, drained", LAB_PEER_DRAINED, LAB_NEAR, PEER_MUTEX, ROW_FLOOR_DRAINED_NEAR, NO_TARGET,
+                           0},
+    [ROW_CK_DRAINED] = {"ck_ring, payload copied, drained", LAB_PEER_DRAINED, LAB_NEAR, PEER_CK, ROW_FLOOR_DRAINED_NEAR, NO_TARGET, 0},
 };
 const uint32_t lab_row_count = sizeof(lab_rows) / sizeof(lab_rows[0]);
 
@@ -83,6 +88,7 @@ static int drained_floor_slice(struct lab *lab, enum lab_place place, double *ns
 static struct drained_shape shape_drained(const struct lab *lab, enum lab_place place);
 static void relax(void);
 static int peer_slice(struct lab *lab, enum peer_kind kind, double *ns);
+static int drained_peer_slice(struct lab *lab, enum peer_kind kind, double *ns);
 
 int lab_open(struct lab *lab, const char *rings_dir, const char *disk_dir, size_t len, uint64_t near_bytes, uint64_t far_bytes,
              struct drain *drain)
@@ -151,6 +157,8 @@ int lab_slice(struct lab *lab, uint32_t row, double *ns)
         return drained_slice(lab, what->place, ns);
     case LAB_PEER:
         return peer_slice(lab, what->peer, ns);
+    case LAB_PEER_DRAINED:
+        return drained_peer_slice(lab, what->peer, ns);
     }
     return -EINVAL;
 }
@@ -158,18 +166,18 @@ int lab_slice(struct lab *lab, uint32_t row, double *ns)
 double lab_limit(const struct lab *lab, uint32_t row, double of)
 {
     static const struct {
-        size_t len_max;
+        size_t len;
         double factor;
-    } writing[] = {{64, 1.35}, {256, 1.3}, {SIZE_MAX, 1.1}}; /* over memcpy: the head weighs less the larger the event is */
-    uint32_t i = 0;
+    } writing[] = {{64, 1.35}, {256, 1.3}, {1024, 1.1}}; /* over memcpy: the head weighs less the larger the event is */
 
     if (lab_rows[row].limit_of < 0)
         return NAN;
     if (lab_rows[row].limit_factor > 0)
         return lab_rows[row].limit_factor * of;
-    while (lab->len > writing[i].len_max)
-        i++;
-    return writing[i].factor * of;
+    for (uint32_t i = 0; i < sizeof(writing) / sizeof(writing[0]); i++)
+        if (lab->len == writing[i].len)
+            return writing[i].factor * of;
+    return NAN;
 }
 
 static int64_t now_ns(enum lab_clock clock)
@@ -359,4 +367,30 @@ static int peer_slice(struct lab *lab, enum peer_kind kind, double *ns)
     }
     *ns = (double)spent_ns / done;
     return err;
+}
+
+/* As drained_slice. A mutex that the reader holds is waited for asleep: that is the writer's time, and only the wall's clock has it. */
+static int drained_peer_slice(struct lab *lab, enum peer_kind kind, double *ns)
+{
+    enum lab_clock clock = kind == PEER_MUTEX ? LAB_CLOCK_WALL : LAB_CLOCK_THREAD;
+    struct peer *peer = &lab->peer[kind];
+    uint32_t burst = peer->burst_max / 4 ? peer->burst_max / 4 : 1, done = 0;
+    int64_t spent_ns = 0;
+    int err = 0, drain_err;
+
+    if (lab->peer_err[kind])
+        return -EOPNOTSUPP;
+    drain_begin_peer(lab->drain, peer);
+    while (done < peer->slice_events && !err) {
+        while (peer_unread(peer) > peer->room - burst)
+            relax();
+        int64_t start_ns = now_ns(clock);
+
+        err = peer_write(peer, lab->data, burst);
+        spent_ns += now_ns(clock) - start_ns - lab->clock_ns[clock];
+        done += burst;
+    }
+    drain_err = drain_end(lab->drain);
+    *ns = (double)spent_ns / done;
+    return err ? err : drain_err;
 }

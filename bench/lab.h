@@ -9,7 +9,7 @@
 #include "bench/peer.h"
 #include "bench/subject.h"
 
-enum lab_kind { LAB_FLOOR, LAB_FLOOR_GUARDED, LAB_FLOOR_DRAINED, LAB_SEND, LAB_SEND_KEYED, LAB_SEND_DRAINED, LAB_PEER };
+enum lab_kind { LAB_FLOOR, LAB_FLOOR_GUARDED, LAB_FLOOR_DRAINED, LAB_SEND, LAB_SEND_KEYED, LAB_SEND_DRAINED, LAB_PEER, LAB_PEER_DRAINED };
 enum lab_place { /* a ring that fits into the L2 cache, one that does not, and as large as that: on a disk, without and with EHRING_SYNC */
                  LAB_NEAR,
                  LAB_FAR,
@@ -29,7 +29,7 @@ struct lab_row {
     enum peer_kind peer;
     int floor;           /* row whose median is the floor */
     int limit_of;        /* row the target refers to, -1: no target */
-    double limit_factor; /* 0: one that depends on the size */
+    double limit_factor; /* 0: one for each size that has one */
 };
 extern const struct lab_row lab_rows[];
 extern const uint32_t lab_row_count;
@@ -55,7 +55,7 @@ int lab_open(struct lab *lab, const char *rings_dir, const char *disk_dir, size_
              struct drain *drain);
 void lab_close(struct lab *lab);
 
-/* The row's target when the row it refers to has come to `of`; NAN: it has none. */
+/* The row's target when the row it refers to has come to `of`; NAN: it has none, or none for events of this size. */
 double lab_limit(const struct lab *lab, uint32_t row, double of);
 
 /* Slices after which the larger ring has been written at least once all around. */

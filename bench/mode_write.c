@@ -1,6 +1,7 @@
 /* Mode write: every way of writing an event side by side, a slice of each in turn. */
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static int measure_rows(struct lab *lab, uint32_t slices, struct measure_series 
 static void print_method(const struct ring_run *run);
 static int tell_rows(const struct lab *lab, const struct measure_series *series, struct result *result);
 static double target_of(const struct lab *lab, uint32_t row, const struct measure_series *series);
+static bool is_peer(const struct lab_row *row);
 static void print_row(const struct lab *lab, uint32_t row, const struct measure_series *series);
 static int add_row(const struct lab *lab, uint32_t row, const struct measure_series *series, struct result *result);
 static void print_bytes(char *text, size_t text_len, uint64_t bytes);
@@ -68,12 +70,12 @@ static int run_lttng(const struct ring_run *run, size_t size, double floor_ns)
     int err = series ? lttng_measure(size, (uint32_t)run->slices, series, why, sizeof(why)) : -ENOMEM;
 
     if (err == -EOPNOTSUPP) {
-        printf("          %-30s %8s %9s %9s %8s (%s)\n", LTTNG_NAME, "-", "-", "-", "-", why);
+        printf("          %-36s %8s %9s %9s %8s (%s)\n", LTTNG_NAME, "-", "-", "-", "-", why);
         err = result_add_note(run->result, why);
     } else if (!err) {
         double median = measure_median(series);
 
-        printf("          %-30s %8s %9.2f %9.2f %8.2f \n", LTTNG_NAME, "-", median, measure_min(series), median / floor_ns);
+        printf("          %-36s %8s %9.2f %9.2f %8.2f \n", LTTNG_NAME, "-", median, measure_min(series), median / floor_ns);
         row = result_row_of(GROUP, LTTNG_NAME, "ns", RESULT_LOWER_IS_BETTER, series);
         row.x = (double)size;
         snprintf(row.x_unit, sizeof(row.x_unit), "B");
@@ -108,14 +110,16 @@ static void print_method(const struct ring_run *run)
 {
     int pinned = measure_pin(MEASURE_CORE_WRITER);
 
-    printf("ns per event, %llu slices of each row in turn; the payload is in the L1 cache; writes are timed, freeing and waiting for room "
-           "are not, nor is\n"
-           "what else the core does: the clock is the thread's, but on a disk and for LTTng.\n"
-           "Draining: a thread on another core walks, copies out and acks in passes %llu us apart; its floor is the memcpy that is read "
-           "there too.\n"
-           "On a disk: what the first write to a page after its writeback costs is in it; a thread on the other core syncs (EHRING_SYNC).\n"
-           "Peers: writes into an emptied buffer, nobody to be woken.\n",
-           (unsigned long long)run->slices, (unsigned long long)run->pass_us);
+    printf(
+        "ns per event, %llu slices of each row in turn; the payload is in the L1 cache; writes are timed, freeing and waiting for room "
+        "are not, nor is\n"
+        "what else the core does: the clock is the thread's, but on a disk and for LTTng.\n"
+        "Draining: a thread on another core walks, copies out and acks in passes %llu us apart; its floor is the memcpy that is read "
+        "there too.\n"
+        "On a disk: what the first write to a page after its writeback costs is in it; a thread on the other core syncs (EHRING_SYNC).\n"
+        "Peers: writes into an emptied buffer, nobody to be woken; drained: the thread on the other core takes out what is there, in such "
+        "passes.\n",
+        (unsigned long long)run->slices, (unsigned long long)run->pass_us);
     if (pinned)
         printf("Not pinned (%s): rows with a draining lane measure the scheduler too.\n", strerror(-pinned));
 }
@@ -124,7 +128,7 @@ static int tell_rows(const struct lab *lab, const struct measure_series *series,
 {
     int err = 0;
 
-    printf("\n%6zu B  %-30s %8s %9s %9s %8s %9s\n", lab->len, "", "buffer", "median", "min", "x floor", "target");
+    printf("\n%6zu B  %-36s %8s %9s %9s %8s %9s\n", lab->len, "", "buffer", "median", "min", "x floor", "target");
     for (uint32_t row = 0; row < lab_row_count && !err; row++) {
         print_row(lab, row, series);
         err = add_row(lab, row, series, result);
@@ -140,22 +144,27 @@ static double target_of(const struct lab *lab, uint32_t row, const struct measur
     return lab_limit(lab, row, of < 0 ? NAN : measure_median(&series[of]));
 }
 
+static bool is_peer(const struct lab_row *row)
+{
+    return row->kind == LAB_PEER || row->kind == LAB_PEER_DRAINED;
+}
+
 static void print_row(const struct lab *lab, uint32_t row, const struct measure_series *series)
 {
     const struct lab_row *what = &lab_rows[row];
     double median = measure_median(&series[row]), ratio = median / measure_median(&series[what->floor]);
+    double target = target_of(lab, row, series);
     char place[32] = "-", limit[48] = "";
 
-    if (what->kind != LAB_PEER)
+    if (!is_peer(what))
         print_bytes(place, sizeof(place), lab->capacity[what->place]);
-    if (what->limit_of >= 0)
-        snprintf(limit, sizeof(limit), "%9.2f %s", target_of(lab, row, series),
-                 median <= target_of(lab, row, series) ? "reached" : "missed");
+    if (!isnan(target))
+        snprintf(limit, sizeof(limit), "%9.2f %s", target, median <= target ? "reached" : "missed");
     if (series[row].count)
-        printf("          %-30s %8s %9.2f %9.2f %8.2f %s\n", what->name, place, median, measure_min(&series[row]), ratio, limit);
+        printf("          %-36s %8s %9.2f %9.2f %8.2f %s\n", what->name, place, median, measure_min(&series[row]), ratio, limit);
     else
-        printf("          %-30s %8s %9s %9s %8s (%s)\n", what->name, place, "-", "-", "-",
-               what->kind == LAB_PEER ? strerror(-lab->peer_err[what->peer]) : "no disk here");
+        printf("          %-36s %8s %9s %9s %8s (%s)\n", what->name, place, "-", "-", "-",
+               is_peer(what) ? strerror(-lab->peer_err[what->peer]) : "no disk here");
 }
 
 /* The names tell the rings apart: sizes of buffers depend on the machine's cache and the event. */
@@ -168,12 +177,12 @@ static int add_row(const struct lab *lab, uint32_t row, const struct measure_ser
 
     if (series[row].count == 0)
         return 0;
-    snprintf(name, sizeof(name), "%s%s", what->name, what->kind == LAB_PEER ? "" : places[what->place]);
+    snprintf(name, sizeof(name), "%s%s", what->name, is_peer(what) ? "" : places[what->place]);
     out = result_row_of(GROUP, name, "ns", RESULT_LOWER_IS_BETTER, &series[row]);
     out.x = (double)lab->len;
     snprintf(out.x_unit, sizeof(out.x_unit), "B");
     out.target = target_of(lab, row, series);
-    if (what->place < LAB_DISK && what->kind != LAB_FLOOR_DRAINED && what->kind != LAB_SEND_DRAINED)
+    if (what->place < LAB_DISK && what->kind != LAB_FLOOR_DRAINED && what->kind != LAB_SEND_DRAINED && what->kind != LAB_PEER_DRAINED)
         out.best_noise = measure_noise(&series[row], MEASURE_MIN);
     if (what->floor != (int)row)
         snprintf(out.floor, sizeof(out.floor), "%s%s", floor->name, places[floor->place]);

@@ -100,9 +100,20 @@ int peer_empty(struct peer *peer, uint32_t count)
     return 0;
 }
 
+uint32_t peer_unread(struct peer *peer)
+{
+    return peer->kind == PEER_CK ? peer_ck_count(peer->memory) : peer_mutex_count(peer->memory);
+}
+
+int peer_take(struct peer *peer, void *to)
+{
+    return peer->kind == PEER_CK ? peer_ck_read(peer->memory, to, 1) : peer_mutex_read(peer->memory, to, 1);
+}
+
 /* Bursts of half of it, as the ring has them, and slices long enough for what takes a few nanoseconds. */
 static void shape_memory(struct peer *peer)
 {
+    peer->room = peer->burst_max;
     peer->burst_max = peer->burst_max / 2 > 0 ? peer->burst_max / 2 : 1;
     peer->slice_events = (uint32_t)(MEMORY_SLICE_BYTES / peer->len);
     if (peer->slice_events < peer->burst_max)

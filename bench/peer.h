@@ -1,5 +1,6 @@
 /* What else carries bytes to another process: a pipe, a Unix datagram socket, a POSIX queue, a queue under a mutex, a ring of Concurrency
- * Kit. Measured as the ring alone is: a burst of writes, then it is emptied; nobody sleeps at the other end, so no wake-up is paid for. */
+ * Kit. Measured as the ring is, alone: a burst of writes, then it is emptied, and those in memory while another core empties them too.
+ * Nobody sleeps at the other end, so no wake-up is paid for. */
 #ifndef BENCH_PEER_H
 #define BENCH_PEER_H
 
@@ -19,6 +20,7 @@ struct peer {
     struct peer_memory *memory;
     size_t len;
     uint8_t *scratch;      /* `len` bytes to read into */
+    uint32_t room;         /* messages that those in memory hold */
     uint32_t burst_max;    /* messages that have room when it is empty */
     uint32_t slice_events; /* as many as are worth a slice */
 };
@@ -32,5 +34,9 @@ void peer_close(struct peer *peer);
 int peer_write(struct peer *peer, const void *data, uint32_t count);
 /* Takes `count` messages out. 0 or -errno. */
 int peer_empty(struct peer *peer, uint32_t count);
+
+/* Of those in memory alone, while one thread writes and another takes out: messages that are there; takes one out to `to`, 0 or -EAGAIN. */
+uint32_t peer_unread(struct peer *peer);
+int peer_take(struct peer *peer, void *to);
 
 #endif

@@ -92,6 +92,11 @@ int peer_ck_open(size_t len, uint64_t bytes, struct peer_memory **out, uint32_t 
     *room = (*out)->slot_count - 1;
     return 0;
 }
+
+uint32_t peer_ck_count(struct peer_memory *memory)
+{
+    return ck_ring_size(&memory->ck);
+}
 #else
 int peer_ck_open(size_t len, uint64_t bytes, struct peer_memory **out, uint32_t *room)
 {
@@ -100,6 +105,12 @@ int peer_ck_open(size_t len, uint64_t bytes, struct peer_memory **out, uint32_t 
     (void)room;
     *out = NULL;
     return -ENOSYS;
+}
+
+uint32_t peer_ck_count(struct peer_memory *memory)
+{
+    (void)memory;
+    return 0;
 }
 #endif
 
@@ -167,6 +178,17 @@ int peer_mutex_read(struct peer_memory *memory, void *to, uint32_t count)
         pthread_mutex_unlock(&queue->lock);
     }
     return there ? 0 : -EAGAIN;
+}
+
+uint32_t peer_mutex_count(struct peer_memory *memory)
+{
+    struct mutex_queue *queue = memory->queue;
+    uint64_t count;
+
+    pthread_mutex_lock(&queue->lock);
+    count = queue->head - queue->tail;
+    pthread_mutex_unlock(&queue->lock);
+    return (uint32_t)count;
 }
 
 static int map_slots(size_t len, uint64_t bytes, size_t head_len, struct peer_memory **out)

@@ -19,4 +19,8 @@ int peer_ck_read(struct peer_memory *memory, void *to, uint32_t count);
 int peer_mutex_write(struct peer_memory *memory, const void *data, uint32_t count);
 int peer_mutex_read(struct peer_memory *memory, void *to, uint32_t count);
 
+/* Messages that are there, as either end sees it while the other one is at work. */
+uint32_t peer_ck_count(struct peer_memory *memory);
+uint32_t peer_mutex_count(struct peer_memory *memory);
+
 #endif

@@ -24,6 +24,7 @@ row 'memcpy behind a 16 B head' "[0-9]+ [KM]iB +$figure +$figure +1\.00 *$" 6
 row 'memcpy, each in sigsetjmp' "[0-9]+ [KM]iB +$figure +$figure +$figure *$" 3
 row 'memcpy, read by another core' "[0-9]+ [KM]iB +$figure +$figure +$figure *$" 6
 row 'ehring_send' "[0-9]+ [KM]iB +$figure +$figure +$figure" 6
+row 'ehring_send' "[0-9]+ [KM]iB +$figure +$figure +$figure +$figure (reached|missed)" 1 # 64 B in L2: no other size here is asked for
 row 'ehring_send, keyed' "[0-9]+ [KM]iB +$figure +$figure +$figure" 3
 row 'ehring_send, lane draining' "[0-9]+ [KM]iB +$figure +$figure +$figure" 6
 row 'ehring_send, lane draining' "8 MiB +$figure +$figure +$figure +$figure (reached|missed)" 3
@@ -34,6 +35,8 @@ row 'Unix datagram' "- +$figure +$figure +$figure" 3
 row 'POSIX queue' "- +($figure +$figure +$figure|- +- +- \(.+\))" 3 # a queue of 64 KiB messages is not for everybody, nor are queues
 row 'queue under a shared mutex' "- +$figure +$figure +$figure" 3
 row 'ck_ring, payload copied' "- +($figure +$figure +$figure|- +- +- \(.+\))" 3 # 1000 B are none of its sizes
+row 'queue under a shared mutex, drained' "- +$figure +$figure +$figure *$" 3
+row 'ck_ring, payload copied, drained' "- +($figure +$figure +$figure *$|- +- +- \(.+\))" 3
 row 'LTTng-UST tracepoint' "- +($figure +$figure +$figure|- +- +- \(.+\))" 3 # its session is not for everybody
 [ "$(grep -c '"median"' "$dir/ring.json")" -ge 33 ] || complain "the JSON file holds too few figures"
 
