@@ -170,13 +170,9 @@ double lab_limit(const struct lab *lab, uint32_t row, double of)
         double factor;
     } writing[] = {{64, 1.35}, {256, 1.3}, {1024, 1.1}}; /* over memcpy: the head weighs less the larger the event is */
 
-    if (lab_rows[row].limit_of < 0)
-        return NAN;
-    if (lab_rows[row].limit_factor > 0)
-        return lab_rows[row].limit_factor * of;
-    for (uint32_t i = 0; i < sizeof(writing) / sizeof(writing[0]); i++)
+    for (uint32_t i = 0; lab_rows[row].limit_of >= 0 && i < sizeof(writing) / sizeof(writing[0]); i++)
         if (lab->len == writing[i].len)
-            return writing[i].factor * of;
+            return (lab_rows[row].limit_factor > 0 ? lab_rows[row].limit_factor : writing[i].factor) * of;
     return NAN;
 }
 

@@ -131,9 +131,9 @@ static int open_rungs(struct ladder *ladder, uint64_t capacity)
     if (err)
         return err;
     subject_free_all(&ladder->subject);
-    if (ladder->len > writer->plain_max) {
+    if (ladder->len >= writer->plain_end) {
         fprintf(stderr, "ehring-bench: --size %zu: the steps are those of an event of at most %llu bytes\n", ladder->len,
-                (unsigned long long)writer->plain_max);
+                (unsigned long long)writer->plain_end - 1);
         return -EMSGSIZE;
     }
     err = steps_open(ladder->len, capacity, writer->grain, &ladder->steps);

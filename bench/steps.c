@@ -47,7 +47,7 @@ int steps_open(size_t len, uint64_t capacity, uint64_t grain, struct steps *step
         .wide = true,
         .widest = ring_put_is_widest(),
         .alive = true,
-        .plain_max = len,
+        .plain_end = len + 1,
         .capacity = capacity,
         .grain = grain,
     };

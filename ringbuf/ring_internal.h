@@ -96,7 +96,7 @@ void ring_space_touch(uint8_t *data, uint64_t capacity, uint32_t page_len, bool 
 struct ring_writer {
     uint64_t pos;          /* where the next record begins */
     uint64_t easy_end_pos; /* a record that ends here or before needs no thought: room, same lap, same stripe, same eighth */
-    uint64_t plain_max;    /* payload bytes of an event that needs none: within PLAIN_BYTES_MAX and the stream's limit */
+    uint64_t plain_end;    /* an event of fewer payload bytes needs none: within the stream's limit; 0: reserved, or not as usual */
     uint64_t event_count;
     uint64_t mask;
     uint64_t last_pos; /* not beside event_count: the compiler would join the two stores, and the next event's load waits for the join */
@@ -105,11 +105,12 @@ struct ring_writer {
     const struct ring_shipper *shipper;
     const _Atomic uint64_t *released; /* below it may be overwritten: the gate, with group sync the gate that is on the disk */
     uint64_t bell_seen;               /* the last `sleeping` seen: answered if not 0 */
-    uint8_t flags_always;             /* the four from here are looked at together: ring_put.c */
-    bool registered;                  /* for membarrier: no fence before the look at `sleeping` */
-    bool wide;                        /* the processor copies 32 bytes at a time */
-    bool open;                        /* a reservation */
-    bool widest;                      /* 64 */
+    uint64_t plain_end_kept;          /* plain_end but for a reservation */
+    uint8_t flags_always;
+    bool registered; /* for membarrier: no fence before the look at `sleeping` */
+    bool wide;       /* the processor copies 32 bytes at a time */
+    bool widest;     /* 64 */
+    bool open;       /* a reservation */
     bool on_disk;
     uint32_t open_off; /* the reservation's payload, its offset in the record */
     uint32_t open_len; /* and its reserved length */

@@ -1,6 +1,8 @@
 /* The writer's short way for what ehring_send does not have inline: routes, several events, longer ones. */
 #include "ring_put.h"
 
+#include <assert.h>
+
 #define COPY_NARROW_BYTES_MAX 128u /* above, memcpy's wide registers are worth the call */
 
 #if defined(__x86_64__)

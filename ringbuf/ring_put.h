@@ -5,7 +5,6 @@
 #ifndef EHRING_RING_PUT_H
 #define EHRING_RING_PUT_H
 
-#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -14,14 +13,6 @@
 #include "ring_write.h"
 
 #define RING_PUT_SHORT_BYTES_MAX 256u
-
-/* The four bytes of a writer that is as usual, looked at in one comparison: no time for every event, registered, wide, no reservation. */
-#define RING_PUT_AS_USUAL UINT32_C(0x00010100)
-static_assert(offsetof(struct ring_writer, flags_always) % 4 == 0 &&
-                  offsetof(struct ring_writer, registered) == offsetof(struct ring_writer, flags_always) + 1 &&
-                  offsetof(struct ring_writer, wide) == offsetof(struct ring_writer, flags_always) + 2 &&
-                  offsetof(struct ring_writer, open) == offsetof(struct ring_writer, flags_always) + 3,
-              "RING_PUT_AS_USUAL");
 
 typedef uint8_t ring_word16 __attribute__((vector_size(16), aligned(1), may_alias));
 typedef uint8_t ring_word32 __attribute__((vector_size(32), aligned(1), may_alias));
@@ -123,10 +114,8 @@ RING_PUT_WIDE RING_PUT_INLINE void ring_copy_wide(uint8_t *to, const uint8_t *fr
 RING_PUT_INLINE bool ring_put_is_plain(const struct ring_writer *writer, size_t len)
 {
     uint64_t end_pos = writer->pos + ring_align16(sizeof(struct ring_head) + len);
-    uint32_t state;
 
-    memcpy(&state, &writer->flags_always, sizeof(state));
-    return RING_LIKELY(len <= writer->plain_max) && RING_LIKELY(end_pos <= writer->easy_end_pos) && RING_LIKELY(state == RING_PUT_AS_USUAL);
+    return RING_LIKELY(len < writer->plain_end) && RING_LIKELY(end_pos <= writer->easy_end_pos);
 }
 
 /* A plain event in three steps: the head, then the copy to where this returns, then the publication. The writer's own words go first:

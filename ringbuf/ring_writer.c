@@ -39,6 +39,7 @@ int ring_writer_reserve(struct ring_writer *writer, const struct ring_shape *sha
     assert(shape->meta_len <= RING_META_BYTES_MAX);
     write_front(writer, shape, &place);
     writer->open = true;
+    writer->plain_end = 0;
     writer->open_off = place.off;
     writer->open_len = shape->payload_len;
     *payload = writer->data + (place.start_pos & writer->mask) + place.off;
@@ -62,6 +63,7 @@ void ring_writer_commit_quiet(struct ring_writer *writer, uint32_t payload_len)
     if (payload_len < writer->open_len)
         ((struct ring_head *)(writer->data + (pos & writer->mask)))->len = writer->open_off + payload_len;
     writer->open = false;
+    writer->plain_end = writer->plain_end_kept;
     writer_advance(writer, pos, pos + ring_align16(writer->open_off + (uint64_t)payload_len));
 }
 
@@ -79,6 +81,7 @@ void ring_writer_discard(struct ring_writer *writer)
         return;
     assert(writer->open);
     writer->open = false;
+    writer->plain_end = writer->plain_end_kept;
     /* The stripe's time may have gone with it: the next record finds out. */
     writer->timed_stripe = RING_STRIPE_NONE;
     writer->easy_end_pos = writer->pos;
@@ -154,7 +157,9 @@ static __attribute__((noinline)) int reserve_slowly(struct ring_writer *writer, 
     uint64_t grain_end_pos = (place->start_pos | (writer->grain - 1)) + 1, room_end_pos = writer->gate_pos + writer->capacity;
     writer->easy_end_pos = room_end_pos - grain_end_pos <= writer->capacity ? grain_end_pos : room_end_pos;
     uint32_t limit = order_none_load32(&writer->shipper->limit.event_bytes_max);
-    writer->plain_max = limit && limit < PLAIN_BYTES_MAX ? limit : PLAIN_BYTES_MAX;
+    bool is_usual = writer->wide && writer->registered && writer->flags_always == 0; /* no fence, no time for every event */
+    writer->plain_end_kept = !is_usual ? 0 : limit && limit < PLAIN_BYTES_MAX ? limit + 1 : PLAIN_BYTES_MAX + 1;
+    writer->plain_end = writer->plain_end_kept;
     return 0;
 }
 
