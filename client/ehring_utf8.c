@@ -39,6 +39,11 @@ static size_t ascii_prefix_len(const uint8_t *bytes, size_t len)
         if (word & UINT64_C(0x8080808080808080))
             break;
     }
+    if (len >= sizeof(word) && len - done < sizeof(word)) { /* the last word overlaps what was looked at */
+        memcpy(&word, bytes + len - sizeof(word), sizeof(word));
+        if ((word & UINT64_C(0x8080808080808080)) == 0)
+            return len;
+    }
     while (done < len && bytes[done] < 0x80)
         done++;
     return done;

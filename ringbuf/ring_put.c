@@ -1,4 +1,4 @@
-/* The writer's short way for what ehring_send does not have inline: routes, several events, longer ones. */
+/* The writer's short way for what ehring_send does not have inline: keys, routes, arrays of events, longer ones. */
 #include "ring_put.h"
 
 #include <assert.h>
@@ -13,7 +13,7 @@
 
 typedef uint8_t word64 __attribute__((vector_size(64), aligned(1), may_alias));
 
-RING_PUT_INLINE bool is_easy(const struct ring_writer *writer, const struct ring_shape *shape, uint32_t flags, uint64_t end_pos);
+RING_PUT_INLINE bool is_easy(const struct ring_writer *writer, uint32_t flags, uint64_t end_pos);
 RING_PUT_INLINE uint8_t *begin(struct ring_writer *writer, const struct ring_shape *shape, uint32_t flags, uint64_t pos);
 static int put_wide(struct ring_writer *writer, const void *payload, size_t len);
 static int put_widest(struct ring_writer *writer, const void *payload, size_t len);
@@ -42,12 +42,12 @@ bool ring_put_is_widest(void)
 
 RING_PUT_WIDE int ring_writer_put(struct ring_writer *writer, const struct ring_shape *shape, const void *payload)
 {
-    uint32_t flags = record_flags(writer, shape), payload_len = shape->payload_len;
-    uint64_t pos = writer->pos, end_pos = pos + ring_align16(sizeof(struct ring_head) + (uint64_t)payload_len);
+    uint32_t flags = record_flags(writer, shape), payload_len = shape->payload_len, key_room = ring_align8(shape->key_len);
+    uint64_t pos = writer->pos, end_pos = pos + ring_align16(sizeof(struct ring_head) + key_room + (uint64_t)payload_len);
 
     if (RING_UNLIKELY(!writer->wide))
         return put_narrow(writer, shape, payload);
-    if (RING_UNLIKELY(!is_easy(writer, shape, flags, end_pos)))
+    if (RING_UNLIKELY(!is_easy(writer, flags, end_pos)))
         return put_slowly(writer, shape, payload);
     if (payload_len > RING_PUT_SHORT_BYTES_MAX)
         return put_large(writer, shape, payload);
@@ -57,10 +57,10 @@ RING_PUT_WIDE int ring_writer_put(struct ring_writer *writer, const struct ring_
 
 static int put_narrow(struct ring_writer *writer, const struct ring_shape *shape, const void *payload)
 {
-    uint32_t flags = record_flags(writer, shape), payload_len = shape->payload_len;
-    uint64_t pos = writer->pos, end_pos = pos + ring_align16(sizeof(struct ring_head) + (uint64_t)payload_len);
+    uint32_t flags = record_flags(writer, shape), payload_len = shape->payload_len, key_room = ring_align8(shape->key_len);
+    uint64_t pos = writer->pos, end_pos = pos + ring_align16(sizeof(struct ring_head) + key_room + (uint64_t)payload_len);
 
-    if (RING_UNLIKELY(!is_easy(writer, shape, flags, end_pos)))
+    if (RING_UNLIKELY(!is_easy(writer, flags, end_pos)))
         return put_slowly(writer, shape, payload);
     if (payload_len > COPY_NARROW_BYTES_MAX)
         return put_large(writer, shape, payload);
@@ -68,19 +68,27 @@ static int put_narrow(struct ring_writer *writer, const struct ring_shape *shape
     return writer_publish(writer, end_pos, writer_advance(writer, pos, end_pos));
 }
 
-RING_PUT_INLINE bool is_easy(const struct ring_writer *writer, const struct ring_shape *shape, uint32_t flags, uint64_t end_pos)
+RING_PUT_INLINE bool is_easy(const struct ring_writer *writer, uint32_t flags, uint64_t end_pos)
 {
-    return end_pos <= writer->easy_end_pos && (shape->key_len | (flags & (RING_FLAG_TIME | RING_FLAG_META))) == 0;
+    return end_pos <= writer->easy_end_pos && (flags & (RING_FLAG_TIME | RING_FLAG_META)) == 0;
 }
 
-/* The head; returns the payload's place. */
+/* Head and key; returns the payload's place. */
 RING_PUT_INLINE uint8_t *begin(struct ring_writer *writer, const struct ring_shape *shape, uint32_t flags, uint64_t pos)
 {
     uint8_t *at = writer->data + (pos & writer->mask);
 
+    uint32_t key_len = shape->key_len, key_room = ring_align8(key_len);
+
     assert(!writer->open);
-    record_write_head(writer, at, pos, (uint32_t)sizeof(struct ring_head) + shape->payload_len, shape->route, flags, 0);
-    return at + sizeof(struct ring_head);
+    assert(key_len <= RING_KEY_BYTES_MAX);
+    record_write_head(writer, at, pos, (uint32_t)sizeof(struct ring_head) + key_room + shape->payload_len, shape->route, flags, key_len);
+    at += sizeof(struct ring_head);
+    if (key_len) {
+        *(uint64_t *)(void *)(at + key_room - 8) = 0;
+        ring_copy_narrow(at, shape->key, key_len);
+    }
+    return at + key_room;
 }
 
 int ring_writer_put_long(struct ring_writer *writer, const void *payload, size_t len)
@@ -115,7 +123,7 @@ static inline WIDEST void copy_widest(uint8_t *to, const uint8_t *from, size_t l
     *(word64 *)to_last = *(const word64 *)from_last;
 }
 
-/* A key, a time, a meta block, or something to think about. */
+/* A time, a meta block, or something to think about. */
 static __attribute__((noinline)) int put_slowly(struct ring_writer *writer, const struct ring_shape *shape, const void *payload)
 {
     void *to;
@@ -130,7 +138,8 @@ static __attribute__((noinline)) int put_slowly(struct ring_writer *writer, cons
 
 static int put_large(struct ring_writer *writer, const struct ring_shape *shape, const void *payload)
 {
-    uint64_t pos = writer->pos, len = sizeof(struct ring_head) + (uint64_t)shape->payload_len, end_pos = pos + ring_align16(len);
+    uint64_t pos = writer->pos, len = sizeof(struct ring_head) + ring_align8(shape->key_len) + (uint64_t)shape->payload_len;
+    uint64_t end_pos = pos + ring_align16(len);
 
     memcpy(begin(writer, shape, record_flags(writer, shape), pos), payload, shape->payload_len);
     return writer_publish(writer, end_pos, writer_advance(writer, pos, end_pos));
