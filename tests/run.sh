@@ -73,13 +73,14 @@ scripts() { # they mostly wait: two at a time, where memory for two sets of ring
     wait
     for script in tests/sdk/*.sh; do [ -x "$script" ] && run "$script" "$script"; done
 }
-sanitized() {
+sanitized() { # checks mostly wait: the second build goes on beside the first one's
     local cores
     cores=$(nproc)
     run "build address,undefined" make -s -j"$cores" SAN=address,undefined BUILD="$build-address-undefined" tests-san
-    run "check address,undefined" make -s SAN=address,undefined BUILD="$build-address-undefined" check-san
+    run "check address,undefined" make -s SAN=address,undefined BUILD="$build-address-undefined" check-san &
     run "build thread" make -s -j"$cores" SAN=thread BUILD="$build-thread" tests-thread
     run "check thread" make -s SAN=thread BUILD="$build-thread" check-thread
+    wait
 }
 
 for part in "$@"; do
