@@ -1,9 +1,6 @@
 /* `ehring-bench scale`: what a fleet needs, on paper, from what one event and one connection cost. */
 #include <errno.h>
-#include <getopt.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -36,19 +33,6 @@ static const char usage[] = "usage: ehring-bench scale [OPTION]...\n"
                             "  --dir DIR               write scale.md and its picture there instead of printing\n"
                             "  --json FILE             write the figures to FILE too\n";
 
-enum kind { NUMBER, REAL, UNIT, TEXT, HELP };
-
-struct field {
-    const char *name;
-    enum kind kind;
-    uint32_t *to32;
-    uint64_t *to64;
-    double *real;
-    const char **text;
-    uint64_t min;
-    uint64_t max;
-};
-
 struct scale_options {
     struct fleet fleet;
     const char *report_path;
@@ -57,8 +41,6 @@ struct scale_options {
 };
 
 static int read_options(int argc, char *argv[], struct scale_options *options);
-static int set_field(const struct field *field, const char *text, struct scale_options *options);
-static int read_real(const char *name, const char *text, double *to);
 static int write_page(const struct scale_options *options, struct result *result);
 
 int bench_scale(int argc, char *argv[])
@@ -93,7 +75,7 @@ int bench_scale(int argc, char *argv[])
 static int read_options(int argc, char *argv[], struct scale_options *o)
 {
     struct fleet *f = &o->fleet;
-    const struct field fields[] = {
+    const struct options_field fields[] = {
         {.name = "machines", .to32 = &f->machines, .min = 1, .max = 100000},
         {.name = "rings", .to32 = &f->rings, .min = 1, .max = 1000000},
         {.name = "ring-bytes", .to64 = &f->ring_bytes, .min = 65536, .max = UINT64_C(1) << 36},
@@ -101,81 +83,26 @@ static int read_options(int argc, char *argv[], struct scale_options *o)
         {.name = "size", .to32 = &f->event_len, .min = 1, .max = 1 << 20},
         {.name = "partitions", .to32 = &f->partitions, .min = 1, .max = 2032},
         {.name = "units", .to32 = &f->units, .min = 1, .max = 10000},
-        {.name = "unit", .kind = UNIT},
+        {.name = "unit", .kind = OPTIONS_CHOICE, .to32 = &f->unit, .names = fleet_unit_names},
         {.name = "connections", .to32 = &f->connections, .min = 1, .max = 256},
         {.name = "round-trip-ms", .to32 = &f->round_trip_ms, .max = 60000},
         {.name = "outage-seconds", .to32 = &f->outage_seconds, .min = 1, .max = 86400},
         {.name = "accepted-per-second", .to32 = &f->accepted_per_second, .min = 1, .max = 1000000},
         {.name = "backoff-ms", .to32 = &f->backoff_ms, .min = 1, .max = 600000},
         {.name = "backoff-max-seconds", .to32 = &f->backoff_max_seconds, .min = 1, .max = 3600},
-        {.name = "cpu-per-million", .kind = REAL, .real = &f->cpu_seconds_per_million},
-        {.name = "worker-rate", .kind = REAL, .real = &f->worker_events_per_second},
-        {.name = "memory-mib", .kind = REAL, .real = &f->memory_mib},
-        {.name = "idle-percent", .kind = REAL, .real = &f->idle_percent},
-        {.name = "connect-cpu-ms", .kind = REAL, .real = &f->connect_cpu_ms},
-        {.name = "report", .kind = TEXT, .text = &o->report_path},
-        {.name = "dir", .kind = TEXT, .text = &o->dir},
-        {.name = "json", .kind = TEXT, .text = &o->json_path},
-        {.name = "help", .kind = HELP},
+        {.name = "cpu-per-million", .kind = OPTIONS_REAL, .real = &f->cpu_seconds_per_million},
+        {.name = "worker-rate", .kind = OPTIONS_REAL, .real = &f->worker_events_per_second},
+        {.name = "memory-mib", .kind = OPTIONS_REAL, .real = &f->memory_mib},
+        {.name = "idle-percent", .kind = OPTIONS_REAL, .real = &f->idle_percent},
+        {.name = "connect-cpu-ms", .kind = OPTIONS_REAL, .real = &f->connect_cpu_ms},
+        {.name = "report", .kind = OPTIONS_TEXT, .text = &o->report_path},
+        {.name = "dir", .kind = OPTIONS_TEXT, .text = &o->dir},
+        {.name = "json", .kind = OPTIONS_TEXT, .text = &o->json_path},
+        {.name = "help", .kind = OPTIONS_HELP},
+        {0},
     };
-    enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
-    struct option names[FIELDS + 1] = {0};
-    int option, err = 0;
 
-    for (int i = 0; i < FIELDS; i++)
-        names[i] = (struct option){fields[i].name, fields[i].kind == HELP ? no_argument : required_argument, NULL, i};
-    while (!err && (option = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        if (option >= 0 && option < FIELDS && fields[option].kind == HELP) {
-            fputs(usage, stdout);
-            return 0;
-        }
-        err = option >= 0 && option < FIELDS ? set_field(&fields[option], optarg, o) : -EINVAL;
-    }
-    if (!err && optind == argc)
-        return BENCH_GO_ON;
-    fputs("ehring-bench scale --help lists the options\n", stderr);
-    return 2;
-}
-
-static int set_field(const struct field *field, const char *text, struct scale_options *options)
-{
-    uint64_t number = 0;
-    char name[40];
-    int err = 0;
-
-    snprintf(name, sizeof(name), "--%s", field->name);
-    switch (field->kind) {
-    case NUMBER:
-        err = options_number(name, text, field->min, field->max, &number);
-        if (!err && field->to32)
-            *field->to32 = (uint32_t)number;
-        else if (!err)
-            *field->to64 = number;
-        return err;
-    case REAL:
-        return read_real(name, text, field->real);
-    case UNIT:
-        return options_choice(name, text, fleet_unit_names, &options->fleet.unit);
-    case TEXT:
-        *field->text = text;
-        return 0;
-    case HELP:
-        return 0;
-    }
-    return -EINVAL;
-}
-
-static int read_real(const char *name, const char *text, double *to)
-{
-    char *end = NULL;
-    double value = strtod(text, &end);
-
-    if (end == text || *end || !isfinite(value) || value <= 0) {
-        fprintf(stderr, "ehring-bench: %s %s: must be a number above zero\n", name, text);
-        return -EINVAL;
-    }
-    *to = value;
-    return 0;
+    return options_read(argc, argv, fields, usage);
 }
 
 static int write_page(const struct scale_options *options, struct result *result)

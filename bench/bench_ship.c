@@ -1,6 +1,5 @@
 /* `ehring-bench ship`: what one shipper carries from rings into a hub on this machine, and what it costs. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,21 +42,9 @@ static const char usage[] = "usage: ehring-bench ship [OPTION]...\n"
                             "  --floor-seconds N       for each of the floors, 0: none; default 1\n"
                             "  --json FILE             write the figures to FILE too\n";
 
-enum kind { NUMBER, NET, TRANSPORT, PEER, TEXT, HELP };
-
-struct field { /* one option; `to32` or `to64` takes the number */
-    const char *name;
-    enum kind kind;
-    uint32_t *to32;
-    uint64_t *to64;
-    uint64_t min;
-    uint64_t max;
-};
-
 static const char *const net_names[] = {"auto", "uring", "epoll", NULL};
 
 static int read_options(int argc, char *argv[], struct ship_options *options);
-static int set_field(const struct field *field, const char *text, struct ship_options *options);
 static int run(const struct ship_options *options, struct rig *rig, struct result *result);
 static int run_floor(const struct ship_options *options, struct machine_floor *floor, struct result *result);
 static int run_sink(const struct ship_options *options, struct rig *rig, struct result *result);
@@ -90,20 +77,21 @@ int bench_ship(int argc, char *argv[])
 
 static int read_options(int argc, char *argv[], struct ship_options *o)
 {
-    const struct field fields[] = {
+    uint32_t transport = RIG_TLS;
+    const struct options_field fields[] = {
         {.name = "size", .to32 = &o->load.event_len, .min = 16, .max = 1000u << 10},
         {.name = "keys", .to32 = &o->load.key_count, .max = 1000000},
         {.name = "properties", .to32 = &o->load.property_count, .max = EHRING_PROPERTIES_MAX},
         {.name = "rings", .to32 = &o->load.ring_count, .min = 1, .max = LOAD_RINGS_MAX},
         {.name = "load-rate", .to64 = &o->load_rate, .min = 1, .max = 10000000},
         {.name = "sink-seconds", .to32 = &o->sink_seconds, .max = 60},
-        {.name = "peer", .kind = PEER},
+        {.name = "peer", .kind = OPTIONS_CHOICE, .flag = o->sender, .names = sender_names},
         {.name = "peer-seconds", .to32 = &o->sender_seconds, .min = 1, .max = 3600},
         {.name = "producers", .to32 = &o->load.producer_count, .min = 1, .max = LOAD_PRODUCERS_MAX},
         {.name = "ring-bytes", .to64 = &o->load.ring_bytes, .min = RING_CAPACITY_MIN, .max = UINT64_C(1) << 30},
         {.name = "workers", .to32 = &o->rig.workers, .min = 1, .max = RING_LANES_MAX},
-        {.name = "net", .kind = NET},
-        {.name = "transport", .kind = TRANSPORT},
+        {.name = "net", .kind = OPTIONS_CHOICE, .text = &o->rig.net, .names = net_names},
+        {.name = "transport", .kind = OPTIONS_CHOICE, .to32 = &transport, .names = rig_transport_names},
         {.name = "partitions", .to32 = &o->rig.partitions, .min = 1, .max = 1024},
         {.name = "linger-ms", .to32 = &o->rig.linger_ms, .max = 60000},
         {.name = "connections", .to32 = &o->rig.connections, .min = 1, .max = 256},
@@ -116,12 +104,11 @@ static int read_options(int argc, char *argv[], struct ship_options *o)
         {.name = "latency-seconds", .to32 = &o->latency_seconds, .max = 86400},
         {.name = "idle-seconds", .to32 = &o->idle_seconds, .max = 86400},
         {.name = "floor-seconds", .to32 = &o->floor_seconds, .max = 60},
-        {.name = "json", .kind = TEXT},
-        {.name = "help", .kind = HELP},
+        {.name = "json", .kind = OPTIONS_TEXT, .text = &o->json_path},
+        {.name = "help", .kind = OPTIONS_HELP},
+        {0},
     };
-    enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
-    struct option names[FIELDS + 1] = {0};
-    int option, err = 0;
+    int status;
 
     *o = (struct ship_options){
         .rig =
@@ -136,59 +123,13 @@ static int read_options(int argc, char *argv[], struct ship_options *o)
         .sender_seconds = 3,
         .sink_seconds = 1,
     };
-    for (int i = 0; i < FIELDS; i++)
-        names[i] = (struct option){fields[i].name, fields[i].kind == HELP ? no_argument : required_argument, NULL, i};
-    while (!err && (option = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        if (option >= 0 && option < FIELDS && fields[option].kind == HELP) {
-            fputs(usage, stdout);
-            return 0;
-        }
-        err = option >= 0 && option < FIELDS ? set_field(&fields[option], optarg, o) : -EINVAL;
-    }
+    status = options_read(argc, argv, fields, usage);
+    o->rig.transport = (enum rig_transport)transport;
+    for (int kind = 0; kind < SENDERS; kind++)
+        o->rig.fixed_port |= o->sender[kind];
     while (o->load.ring_bytes / RING_RECORD_SHARE < o->load.event_len + 64u) /* room for head, key and time */
         o->load.ring_bytes *= 2;
-    if (!err && optind == argc)
-        return BENCH_GO_ON;
-    fputs("ehring-bench ship --help lists the options\n", stderr);
-    return 2;
-}
-
-static int set_field(const struct field *field, const char *text, struct ship_options *options)
-{
-    uint64_t number = 0;
-    uint32_t choice = 0;
-    char name[32];
-    int err = 0;
-
-    snprintf(name, sizeof(name), "--%s", field->name);
-    switch (field->kind) {
-    case NUMBER:
-        err = options_number(name, text, field->min, field->max, &number);
-        if (!err && field->to32)
-            *field->to32 = (uint32_t)number;
-        else if (!err)
-            *field->to64 = number;
-        return err;
-    case NET:
-        err = options_choice(name, text, net_names, &choice);
-        options->rig.net = net_names[choice];
-        return err;
-    case TRANSPORT:
-        err = options_choice(name, text, rig_transport_names, &choice);
-        options->rig.transport = (enum rig_transport)choice;
-        return err;
-    case PEER:
-        err = options_choice(name, text, sender_names, &choice);
-        if (!err)
-            options->sender[choice] = options->rig.fixed_port = true;
-        return err;
-    case TEXT:
-        options->json_path = text;
-        return 0;
-    case HELP:
-        return 0;
-    }
-    return -EINVAL;
+    return status;
 }
 
 /* The floors come first, while nothing else runs. */
