@@ -1,12 +1,7 @@
 #!/usr/bin/env bash
 # `ehring-bench ring` measures every row of every mode, in the table and in the file, and leaves nothing behind. Never how fast.
-set -u
-cd "$(dirname "$0")/.."
-bench=${EHRING_BUILD:-$PWD/build}/ehring-bench
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-bad=0
-complain() { echo "e2e_bench: $*"; bad=1; }
+# shellcheck source=tests/bench_rig.sh
+. "$(dirname "$0")/bench_rig.sh"
 
 timeout 60 "$bench" ring --size 64 --size 1000 --size 64K --slices 3 --json "$dir/ring.json" >"$dir/out" 2>"$dir/err" &
 pid=$!
@@ -92,5 +87,4 @@ kill -TERM $pid
 wait $pid && complain "an interrupted run says that all is well"
 [ -e "$made" ] && complain "$made was left behind"
 
-[ $bad -eq 0 ] && echo "e2e_bench: ok"
-exit $bad
+finish

@@ -1,14 +1,8 @@
 #!/usr/bin/env bash
 # `ehring-bench report` writes page, pictures and figures with a command beside each; `compare` names what has changed and nothing else; `scale`
 # computes from a report. Never how fast.
-set -u
-cd "$(dirname "$0")/.."
-bench=${EHRING_BUILD:-$PWD/build}/ehring-bench
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-bad=0
-complain() { echo "e2e_bench_report: $*"; bad=1; }
-has() { grep -qE -- "$2" "$1" || complain "$(basename "$1") has no line like '$2'"; }
+# shellcheck source=tests/bench_rig.sh
+. "$(dirname "$0")/bench_rig.sh"
 
 # ---- a report of all modes ----
 timeout 280 "$bench" report --profile smoke --rounds 1 --dir "$dir/report" >"$dir/out" 2>"$dir/err" || complain "report: exit status $?: $(cat "$dir/err")"
@@ -109,5 +103,4 @@ for command in ring ship report compare scale; do
     [ $? -eq 2 ] || complain "$command --no-such-option: not exit status 2"
 done
 
-[ $bad -eq 0 ] && echo "e2e_bench_report: ok"
-exit $bad
+finish

@@ -1,12 +1,7 @@
 #!/usr/bin/env bash
 # `ehring-bench ship` runs all its phases, prints every figure, and takes hub, shipper and rings along when it ends. Never how fast.
-set -u
-cd "$(dirname "$0")/.."
-bench=${EHRING_BUILD:-$PWD/build}/ehring-bench
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-bad=0
-complain() { echo "e2e_bench_ship: $*"; bad=1; }
+# shellcheck source=tests/bench_rig.sh
+. "$(dirname "$0")/bench_rig.sh"
 row() { grep -qE "^ +$1" "$dir/out" || complain "no row '$1'"; }
 
 timeout 120 "$bench" ship --warmup 0 --seconds 1 --latency-seconds 1 --rate 1000 --idle-seconds 1 --floor-seconds 1 --keys 3 --producers 2 \
@@ -54,5 +49,4 @@ while read -r made; do
     done
 done <"$dir/made"
 
-[ $bad -eq 0 ] && echo "e2e_bench_ship: ok"
-exit $bad
+finish
