@@ -218,7 +218,7 @@ static int run_idle(const struct ship_options *options, struct rig *rig, struct 
 static int run_sender(const struct ship_options *options, struct rig *rig, enum sender_kind kind, struct result *result)
 {
     struct sender_figures figures;
-    char why[160] = "";
+    char why[256] = "";
     int err =
         sender_measure(rig, kind, options->rig.transport, options->load.event_len, options->sender_seconds, &figures, why, sizeof(why));
 

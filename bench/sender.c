@@ -17,6 +17,8 @@
 #define STOP_MS 5000
 #define WARMUP_NS INT64_C(1000000000)
 #define STRETCHES 10
+#define CANNOT "cannot "
+#define REASON_BYTES 128u
 #define PYTHON "/usr/bin/python3" /* Debian's: the one that has Debian's SDK */
 
 const char *const sender_names[] = {"proton", "javascript", "python", NULL};
@@ -33,14 +35,15 @@ struct look { /* what a line says, and what the kernel counted then */
 };
 
 static int start(const struct rig *rig, enum sender_kind kind, enum rig_transport transport, uint32_t event_len, struct child *child);
-static int watch(const struct rig *rig, struct child *child, uint32_t seconds, struct sender_figures *out);
-static int look_at(const struct rig *rig, struct child *child, int timeout_ms, struct look *look);
+static int watch(const struct rig *rig, struct child *child, uint32_t seconds, struct sender_figures *out, char reason[REASON_BYTES]);
+static int look_at(const struct rig *rig, struct child *child, int timeout_ms, struct look *look, char reason[REASON_BYTES]);
 static void add_stretch(const struct look *from, const struct look *to, struct sender_figures *out);
 
 int sender_measure(const struct rig *rig, enum sender_kind kind, enum rig_transport transport, uint32_t event_len, uint32_t seconds,
                    struct sender_figures *out, char *why, size_t why_len)
 {
     struct child child = CHILD_NONE;
+    char reason[REASON_BYTES] = "";
     int err;
 
     *out = (struct sender_figures){0};
@@ -49,9 +52,12 @@ int sender_measure(const struct rig *rig, enum sender_kind kind, enum rig_transp
         snprintf(why, why_len, "Not measured: %s %s.", sender_titles[kind], sender_missing[kind]);
         return -EOPNOTSUPP;
     }
-    err = watch(rig, &child, seconds, out);
+    err = watch(rig, &child, seconds, out, reason);
     child_stop(&child, STOP_MS);
-    if (err && err != -EINTR) {
+    if (err && err != -EINTR && reason[0]) {
+        snprintf(why, why_len, "Not measured: %s: cannot %s.", sender_titles[kind], reason);
+        err = -EOPNOTSUPP;
+    } else if (err && err != -EINTR) {
         snprintf(why, why_len, "Not measured: %s did not get through %s TLS.", sender_titles[kind],
                  transport == RIG_TLS ? "with" : "without");
         err = -EOPNOTSUPP;
@@ -77,19 +83,19 @@ static int start(const struct rig *rig, enum sender_kind kind, enum rig_transpor
     return child_start(kind == SENDER_PROTON ? by_address : by_string, log, child);
 }
 
-/* Each line is "accepted N", N from the start on. */
-static int watch(const struct rig *rig, struct child *child, uint32_t seconds, struct sender_figures *out)
+/* Each line is "accepted N", N from the start on; or the first and only one "cannot" and why. */
+static int watch(const struct rig *rig, struct child *child, uint32_t seconds, struct sender_figures *out, char reason[REASON_BYTES])
 {
     int64_t length_ns = seconds * INT64_C(1000000000) / STRETCHES;
     struct look first, from, now;
-    int err = look_at(rig, child, FIRST_MS, &first);
+    int err = look_at(rig, child, FIRST_MS, &first, reason);
 
     now = first;
     while (!err && now.time_ns - first.time_ns < WARMUP_NS)
-        err = look_at(rig, child, LINE_MS, &now);
+        err = look_at(rig, child, LINE_MS, &now, reason);
     first = from = now;
     while (!err && now.time_ns - first.time_ns < STRETCHES * length_ns) {
-        err = look_at(rig, child, LINE_MS, &now);
+        err = look_at(rig, child, LINE_MS, &now, reason);
         if (!err && now.time_ns - from.time_ns >= length_ns) {
             add_stretch(&from, &now, out);
             from = now;
@@ -106,14 +112,17 @@ static int watch(const struct rig *rig, struct child *child, uint32_t seconds, s
     return err ? err : now.accepted > first.accepted ? 0 : -ENODATA;
 }
 
-static int look_at(const struct rig *rig, struct child *child, int timeout_ms, struct look *look)
+static int look_at(const struct rig *rig, struct child *child, int timeout_ms, struct look *look, char reason[REASON_BYTES])
 {
     unsigned long long accepted = 0;
-    char line[128];
+    char line[REASON_BYTES + 16];
     int err = child_read_line(child, line, sizeof(line), timeout_ms);
 
-    if (!err && sscanf(line, "accepted %llu", &accepted) != 1)
+    if (!err && sscanf(line, "accepted %llu", &accepted) != 1) {
         err = -EPROTO;
+        if (strncmp(line, CANNOT, strlen(CANNOT)) == 0)
+            snprintf(reason, REASON_BYTES, "%.*s", (int)REASON_BYTES - 1, line + strlen(CANNOT));
+    }
     look->time_ns = measure_now_ns();
     look->accepted = accepted;
     if (!err)

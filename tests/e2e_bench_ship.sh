@@ -28,7 +28,17 @@ for figure in "accepted events" "commit to accept, p99" "idle: wake-ups per work
     grep -q "\"$figure\"" "$dir/ship.json" || complain "the JSON file has no $figure"
 done
 
-# interrupted in the middle of the load: all of it ends, and the exit status says that nothing was measured
+short='--warmup 0 --seconds 0 --latency-seconds 0 --idle-seconds 0 --floor-seconds 0 --sink-seconds 0'
+
+# ---- a peer that cannot do it says why ----
+if [ -d /usr/lib/python3/dist-packages/azure/eventhub ] && [ -e "$(dirname "$bench")/peers/sender.py" ]; then
+    # shellcheck disable=SC2086
+    timeout 60 "$bench" ship $short --transport plain --peer python --peer-seconds 1 >"$dir/out" 2>"$dir/err" || complain "python without TLS: exit status $?"
+    grep -qE '^(Not measured: Python SDK, full batches: cannot do without TLS in version [0-9.]+, |Python SDK, full batches$)' "$dir/out" ||
+        complain "python without TLS: neither a figure nor why: $(tail -n 2 "$dir/out")"
+fi
+
+# ---- interrupted in the middle of the load: all of it ends, and the exit status says that nothing was measured
 timeout 60 "$bench" ship --seconds 50 --floor-seconds 0 >"$dir/out" 2>"$dir/err" &
 pid=$!
 children() { pgrep -P "$(pgrep -P $pid)" 2>/dev/null; }
