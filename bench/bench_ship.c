@@ -5,6 +5,7 @@
 
 #include "bench/bench.h"
 #include "bench/options.h"
+#include "bench/profile.h"
 #include "bench/result.h"
 #include "bench/scratch.h"
 #include "bench/ship_report.h"
@@ -32,6 +33,7 @@ static const char usage[] = "usage: ehring-bench ship [OPTION]...\n"
                             "  --warmup N              seconds before the load is measured; default 1\n"
                             "  --seconds N             length of the load phase, 0: none; default 5\n"
                             "  --events N              end the load phase after N accepted events\n"
+                            "  --profile-seconds N     run the load once more under perf, 0: not; default 0\n"
                             "  --rate N                events per second of the latency phase; default 10000\n"
                             "  --latency-seconds N     length of the latency phase, 0: none; default 3\n"
                             "  --idle-seconds N        length of the phase with nothing to do, 0: none; default 5\n"
@@ -49,6 +51,7 @@ static int run(const struct ship_options *options, struct rig *rig, struct resul
 static int run_floor(const struct ship_options *options, struct machine_floor *floor, struct result *result);
 static int run_sink(const struct ship_options *options, struct rig *rig, struct result *result);
 static int run_load(const struct ship_options *options, struct rig *rig, const struct machine_floor *floor, struct result *result);
+static int run_profile(const struct ship_options *options, struct rig *rig, struct result *result);
 static int run_latency(const struct ship_options *options, struct rig *rig, struct result *result);
 static int run_idle(const struct ship_options *options, struct rig *rig, struct result *result);
 static int run_sender(const struct ship_options *options, struct rig *rig, enum sender_kind kind, struct result *result);
@@ -102,6 +105,7 @@ static int read_options(int argc, char *argv[], struct ship_options *o)
         {.name = "events", .to64 = &o->events_max, .min = 1, .max = UINT64_C(1) << 50},
         {.name = "rate", .to64 = &o->latency_rate, .min = 1, .max = 10000000},
         {.name = "latency-seconds", .to32 = &o->latency_seconds, .max = 86400},
+        {.name = "profile-seconds", .to32 = &o->profile_seconds, .max = 3600},
         {.name = "idle-seconds", .to32 = &o->idle_seconds, .max = 86400},
         {.name = "floor-seconds", .to32 = &o->floor_seconds, .max = 60},
         {.name = "json", .kind = OPTIONS_TEXT, .text = &o->json_path},
@@ -147,6 +151,8 @@ static int run(const struct ship_options *options, struct rig *rig, struct resul
         err = run_sink(options, rig, result);
     if (!err && options->seconds)
         err = run_load(options, rig, &floor, result);
+    if (!err && options->profile_seconds)
+        err = run_profile(options, rig, result);
     if (!err && options->latency_seconds)
         err = run_latency(options, rig, result);
     if (!err && options->idle_seconds)
@@ -188,6 +194,36 @@ static int run_load(const struct ship_options *options, struct rig *rig, const s
     if (!err)
         err = ship_report_load(options, floor, &figures, result);
     return err;
+}
+
+/* Where there is no perf, or it may not look, that is said; the phases behind go on. */
+static int run_profile(const struct ship_options *options, struct rig *rig, struct result *result)
+{
+    struct load_options load = options->load;
+    struct phase_load figures;
+    struct profile_run perf;
+    struct profile profile;
+    struct load *running = NULL;
+    char why[PROFILE_WHY_BYTES] = "";
+    int err, perf_err = 0;
+
+    load.rings_dir = rig->rings_dir;
+    load.rate = options->load_rate;
+    err = phase_open_load(rig, &load, options->warmup_seconds, &running);
+    if (!err) {
+        perf_err = profile_start(rig->state_dir, rig->shipper.pid, &perf, why);
+        if (!perf_err)
+            err = phase_watch_load(rig, running, options->profile_seconds, 0, &figures);
+        perf_err = perf_err ? perf_err : profile_stop(&perf, why);
+    }
+    err = phase_close_load(rig, running, err);
+    if (!err && !perf_err)
+        perf_err = profile_read(rig->state_dir, "ehring-shipper", &profile, why);
+    if (!err && perf_err == -EOPNOTSUPP) {
+        printf("\n%s\n", why);
+        return result_add_note(result, why);
+    }
+    return err ? err : perf_err ? perf_err : ship_report_profile(&figures, &profile, result);
 }
 
 static int run_latency(const struct ship_options *options, struct rig *rig, struct result *result)

@@ -2,6 +2,7 @@
 #include "bench/phase.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ struct moment { /* all that is read at the beginning and at the end */
     struct load_sample load;
     struct rig_counters counters;
     int64_t shipper_cpu_ns;
+    struct proc_ticks shipper_ticks;
     int64_t hub_cpu_ns;
     int64_t own_cpu_ns;
 };
@@ -54,38 +56,64 @@ static int watch_latency(struct rig *rig, const struct load *load, uint32_t seco
 static struct ring_hist_view difference(const struct ring_hist_view *before, const struct ring_hist_view *after);
 static void note_memory(const struct rig *rig, struct phase_load *out);
 static void compute_load(const struct moment *from, const struct moment *to, struct phase_load *out);
-static int end_load(struct rig *rig, struct load *load, int err);
 
 int phase_run_load(struct rig *rig, const struct load_options *options, uint32_t warmup_seconds, uint32_t seconds, uint64_t events_max,
                    struct phase_load *out)
 {
-    struct moment from, to;
     struct load *load = NULL;
-    uint64_t accepted_end;
-    int err;
+    int err = phase_open_load(rig, options, warmup_seconds, &load);
 
-    *out = (struct phase_load){0};
-    err = load_start(options, &load);
     if (!err)
-        err = wait_for_accept(rig, load);
+        err = phase_watch_load(rig, load, seconds, events_max, out);
+    return phase_close_load(rig, load, err);
+}
+
+int phase_open_load(struct rig *rig, const struct load_options *options, uint32_t warmup_seconds, struct load **load)
+{
+    int err = load_start(options, load);
+
+    if (!err)
+        err = wait_for_accept(rig, *load);
     if (!err)
         err = pause_for(rig, warmup_seconds * SECOND_NS);
-    if (!err)
-        err = read_moment(rig, load, &from);
+    return err;
+}
+
+int phase_watch_load(struct rig *rig, const struct load *load, uint32_t seconds, uint64_t events_max, struct phase_load *out)
+{
+    struct moment from, to;
+    int err = read_moment(rig, load, &from);
+
+    *out = (struct phase_load){0};
     if (!err) {
+        uint64_t accepted_end = events_max ? from.load.accepted_events + events_max : UINT64_MAX;
         struct stretch stretch = {.length_ns = seconds * SECOND_NS / STRETCHES,
                                   .begin_ns = from.load.time_ns,
                                   .accepted_events = from.load.accepted_events,
                                   .shipper_cpu_ns = from.shipper_cpu_ns};
 
-        accepted_end = events_max ? from.load.accepted_events + events_max : UINT64_MAX;
         err = watch(rig, load, from.load.time_ns + seconds * SECOND_NS, accepted_end, &stretch, out);
     }
     if (!err)
         err = read_moment(rig, load, &to);
     if (!err)
         compute_load(&from, &to, out);
-    return end_load(rig, load, err);
+    return err;
+}
+
+/* Whatever happened, the rings are closed; that not all was accepted in time is an error only if there was none before. */
+int phase_close_load(struct rig *rig, struct load *load, int err)
+{
+    int stop_err = load_stop(load, err ? 0 : FLUSH_MS);
+
+    if (err && err != -EINTR && err != -ECHILD && err != -ETIMEDOUT)
+        fprintf(stderr, "ehring-bench: %s\n", ehring_error_text(err));
+    if (!err && stop_err) {
+        fprintf(stderr, "ehring-bench: not all was accepted within %d ms: %s\n", FLUSH_MS, ehring_error_text(stop_err));
+        rig_print_logs(rig);
+        err = stop_err;
+    }
+    return err;
 }
 
 int phase_run_latency(struct rig *rig, const struct load_options *options, uint32_t seconds, struct phase_latency *out)
@@ -114,7 +142,7 @@ int phase_run_latency(struct rig *rig, const struct load_options *options, uint3
         out->events_per_second = (double)(to.accepted_events - from.accepted_events) * 1e9 / (double)(to.time_ns - from.time_ns);
         compute_latency(&before, &after, out);
     }
-    return end_load(rig, load, err);
+    return phase_close_load(rig, load, err);
 }
 
 /* With a producer that has a ring and is silent: the usual kind of nothing. */
@@ -207,6 +235,8 @@ static int read_moment(struct rig *rig, const struct load *load, struct moment *
         err = rig_read_counters(rig, &moment->counters);
     if (!err)
         err = proc_read_cpu_ns(rig->shipper.pid, &moment->shipper_cpu_ns);
+    if (!err)
+        err = proc_read_ticks(rig->shipper.pid, &moment->shipper_ticks);
     if (!err)
         err = proc_read_cpu_ns(rig->hub.pid, &moment->hub_cpu_ns);
     if (!err)
@@ -308,6 +338,8 @@ static void compute_load(const struct moment *from, const struct moment *to, str
 {
     double batches = (double)(to->counters.batch_count - from->counters.batch_count);
     double ns = (double)(to->load.time_ns - from->load.time_ns);
+    double user_ticks = (double)(to->shipper_ticks.user - from->shipper_ticks.user);
+    double ticks = user_ticks + (double)(to->shipper_ticks.system - from->shipper_ticks.system);
 
     out->seconds = ns / 1e9;
     out->events = (double)(to->load.accepted_events - from->load.accepted_events);
@@ -323,20 +355,7 @@ static void compute_load(const struct moment *from, const struct moment *to, str
     if (out->events > 0) {
         out->wire_bytes_per_event = (double)(to->counters.sent_bytes - from->counters.sent_bytes) / out->events;
         out->shipper_cpu_seconds_per_million = (double)(to->shipper_cpu_ns - from->shipper_cpu_ns) / 1e9 / (out->events / 1e6);
+        out->user_cpu_seconds_per_million = ticks > 0 ? out->shipper_cpu_seconds_per_million * user_ticks / ticks : NAN;
+        out->system_cpu_seconds_per_million = out->shipper_cpu_seconds_per_million - out->user_cpu_seconds_per_million;
     }
-}
-
-/* Whatever happened, the rings are closed; that not all was accepted in time is an error only if there was none before. */
-static int end_load(struct rig *rig, struct load *load, int err)
-{
-    int stop_err = load_stop(load, err ? 0 : FLUSH_MS);
-
-    if (err && err != -EINTR && err != -ECHILD && err != -ETIMEDOUT)
-        fprintf(stderr, "ehring-bench: %s\n", ehring_error_text(err));
-    if (!err && stop_err) {
-        fprintf(stderr, "ehring-bench: not all was accepted within %d ms: %s\n", FLUSH_MS, ehring_error_text(stop_err));
-        rig_print_logs(rig);
-        err = stop_err;
-    }
-    return err;
 }

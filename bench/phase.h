@@ -19,6 +19,8 @@ struct phase_load {
     double hub_cores;
     double producer_cores;
     double shipper_cpu_seconds_per_million;
+    double user_cpu_seconds_per_million; /* of that; NAN: the kernel has counted nothing */
+    double system_cpu_seconds_per_million;
     int64_t pause_ns_max; /* the longest time in which nothing was accepted, to within a look of 2 ms */
     uint64_t token_renewals;
     uint64_t disturbances;   /* connections lost, links ended, deliveries of unknown outcome */
@@ -32,6 +34,11 @@ struct phase_load {
  * negative code after lines on stderr. */
 int phase_run_load(struct rig *rig, const struct load_options *load, uint32_t warmup_seconds, uint32_t seconds, uint64_t events_max,
                    struct phase_load *out);
+/* The same in three steps, for who watches the shipper too. phase_close_load is called whatever happened: `err` is what the others
+ * returned, and it returns that, or that not all was accepted in the end. */
+int phase_open_load(struct rig *rig, const struct load_options *options, uint32_t warmup_seconds, struct load **load);
+int phase_watch_load(struct rig *rig, const struct load *load, uint32_t seconds, uint64_t events_max, struct phase_load *out);
+int phase_close_load(struct rig *rig, struct load *load, int err);
 
 struct phase_latency {
     double events_per_second;

@@ -19,8 +19,8 @@ struct number {
     const char *value[3]; /* by profile */
 };
 static const struct number numbers[] = {
-    {"$slices", {"5", "31", "101"}}, {"$ms", {"50", "1000", "5000"}}, {"$warmup", {"0", "1", "2"}},
-    {"$seconds", {"1", "1", "5"}},   {"$latency", {"1", "2", "10"}},  {"$idle", {"1", "2", "10"}},
+    {"$slices", {"5", "31", "101"}}, {"$ms", {"50", "1000", "5000"}}, {"$warmup", {"0", "1", "2"}}, {"$seconds", {"1", "1", "5"}},
+    {"$profile", {"1", "2", "10"}},  {"$latency", {"1", "2", "10"}},  {"$idle", {"1", "2", "10"}},
 };
 static const uint32_t rounds[] = {2, 3, 5};
 
@@ -38,6 +38,7 @@ const struct plan_step plan_steps[] = {
     {PLAN_FULL, NULL, NAN, NULL, RING("latency") "--size 64 --size 1024"},
 
     {PLAN_SMOKE, "ship: 256 B, unkeyed, one worker, TLS, linger 0", NAN, NULL, WHOLE "--sink-seconds 1"},
+    {PLAN_SMOKE, NULL, NAN, NULL, LOAD "--linger-ms 0 --seconds 0 --profile-seconds $profile"},
     {PLAN_SHORT, "ship: the same without TLS", NAN, NULL, LOAD "--linger-ms 0 --transport plain"},
     {PLAN_SHORT, "ship: the same by epoll", NAN, NULL, LOAD "--linger-ms 0 --net epoll"},
     {PLAN_SHORT, "ship: the same by io_uring", NAN, NULL, LOAD "--linger-ms 0 --net uring"},

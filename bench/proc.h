@@ -11,9 +11,15 @@ struct proc_memory {       /* resident */
     uint64_t shared_bytes; /* tmpfs: the rings */
 };
 
+struct proc_ticks { /* of all threads, in hundredths of a second: too coarse but for their ratio */
+    uint64_t user;
+    uint64_t system;
+};
+
 /* Each: 0, or -errno when the process is gone. */
 int proc_read_memory(pid_t pid, struct proc_memory *memory);
-int proc_read_cpu_ns(pid_t pid, int64_t *cpu_ns);  /* user and system, all threads */
+int proc_read_cpu_ns(pid_t pid, int64_t *cpu_ns); /* user and system, all threads */
+int proc_read_ticks(pid_t pid, struct proc_ticks *ticks);
 int proc_read_sleeps(pid_t pid, uint64_t *sleeps); /* voluntary context switches of all its threads */
 
 #endif

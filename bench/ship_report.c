@@ -1,6 +1,7 @@
 /* The figures of `ship` as a table for a person and as rows of the result: each with its floor or target beside it. */
 #include "bench/ship_report.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -20,6 +21,10 @@
 #define TARGET_WAKEUPS 2.0
 #define MIB 1048576.0
 #define GROUP "ship"
+#define PROFILE_GROUP "ship: where the shipper's time goes"
+#define PROFILE_ALL "all of it, while perf looks"
+#define PROFILE_TOP 10u
+#define PROFILE_NOISE_SHARE_MAX 0.5 /* from there on a row is only said */
 
 struct figure { /* `samples` NULL or empty: there is but the one value */
     const char *name;
@@ -37,6 +42,9 @@ static bool is_meant(const struct ship_options *options);
 static void print_throughput(const struct ship_options *options, const struct phase_load *load);
 static void print_versus_floor(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load);
 static const char *verdict(double value, double limit);
+static int add_share(const struct phase_load *load, const struct profile *profile, const char *name, uint32_t count,
+                     enum result_sense sense, struct result *result);
+static int add_functions(const struct phase_load *load, const struct profile *profile, bool own, struct result *result);
 
 void ship_report_setup(const struct ship_options *options)
 {
@@ -109,7 +117,8 @@ int ship_report_load(const struct ship_options *options, const struct machine_fl
            : load->events_per_batch > TARGET_BATCH_EVENTS ? ": reached"
                                                           : ": missed");
     printf("  bytes on the wire per event  %12.1f   for %u of payload\n", load->wire_bytes_per_event, options->load.event_len);
-    printf("  shipper CPU s per million    %12.3f\n", load->shipper_cpu_seconds_per_million);
+    printf("  shipper CPU s per million    %12.3f   user %.3f, system %.3f\n", load->shipper_cpu_seconds_per_million,
+           load->user_cpu_seconds_per_million, load->system_cpu_seconds_per_million);
     printf("  cores busy                   %12.2f   shipper; hub %.2f, producers and this bench %.2f\n", load->shipper_cores,
            load->hub_cores, load->producer_cores);
     printf("  the hub with a core, computed %11.0f   events/s: so many at most before it is the hub that is measured\n",
@@ -131,6 +140,8 @@ int ship_report_load(const struct ship_options *options, const struct machine_fl
             {"accepted payload", "MB/s", RESULT_ONLY_SAID, load->bytes_per_second / 1e6, NULL, 0},
             {"shipper CPU per million events", "s", RESULT_LOWER_IS_BETTER, load->shipper_cpu_seconds_per_million, &load->cpu_per_million,
              0},
+            {"shipper CPU per million events, user", "s", RESULT_LOWER_IS_BETTER, load->user_cpu_seconds_per_million, NULL, 0},
+            {"shipper CPU per million events, system", "s", RESULT_LOWER_IS_BETTER, load->system_cpu_seconds_per_million, NULL, 0},
             {"events per batch", "events", RESULT_ONLY_SAID, load->events_per_batch, NULL, 0},
             {"bytes on the wire per event", "B", RESULT_LOWER_IS_BETTER, load->wire_bytes_per_event, NULL, 0},
             {"shipper, cores busy", "cores", RESULT_ONLY_SAID, load->shipper_cores, NULL, 0},
@@ -141,6 +152,45 @@ int ship_report_load(const struct ship_options *options, const struct machine_fl
             {"longest pause", "ms", RESULT_ONLY_SAID, (double)load->pause_ns_max / 1e6, NULL, 0},
             {"shipper memory besides the rings", "MiB", RESULT_LOWER_IS_BETTER, memory_mib, NULL, 0},
             {0}});
+}
+
+int ship_report_profile(const struct phase_load *load, const struct profile *profile, struct result *result)
+{
+    const uint32_t *part = profile->part;
+    const struct {
+        const char *name;
+        uint32_t count;
+    } parts[] = {
+        {"kernel", part[PROFILE_SEND] + part[PROFILE_OTHER_END] + part[PROFILE_RECEIVE] + part[PROFILE_KERNEL]},
+        {"of the kernel: sending by TCP", part[PROFILE_SEND]},
+        {"of the kernel: the hub's end of loopback", part[PROFILE_OTHER_END]},
+        {"of the kernel: receiving by TCP", part[PROFILE_RECEIVE]},
+        {"OpenSSL", part[PROFILE_OPENSSL]},
+        {"qpid-proton", part[PROFILE_PROTON]},
+        {"C library", part[PROFILE_LIBC]},
+        {"the shipper itself", part[PROFILE_OWN]},
+        {"anything else", part[PROFILE_ELSE]},
+    };
+    uint32_t first = result_row_count(result);
+    struct result_row all = result_row_of(PROFILE_GROUP, PROFILE_ALL, "s", RESULT_LOWER_IS_BETTER, &load->cpu_per_million);
+    int err;
+
+    all.median = load->shipper_cpu_seconds_per_million;
+    err = isfinite(all.median) && all.samples > 0 ? result_add_row(result, &all) : -ENODATA;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !err; i++)
+        err = add_share(load, profile, parts[i].name, parts[i].count, RESULT_LOWER_IS_BETTER, result);
+    if (!err)
+        err = add_functions(load, profile, true, result);
+    if (!err)
+        err = add_functions(load, profile, false, result);
+    printf("\nwhere the shipper's time goes: CPU s per million events, %u samples\n", profile->count);
+    for (uint32_t i = first; i < result_row_count(result); i++) {
+        const struct result_row *row = result_row(result, i);
+
+        printf("  %-48s %8.4f   %5.1f%%\n", row->name, row->median, 100 * row->median / all.median);
+    }
+    fflush(stdout);
+    return err;
 }
 
 int ship_report_latency(const struct ship_options *options, const struct phase_latency *latency, struct result *result)
@@ -263,4 +313,39 @@ static void print_versus_floor(const struct ship_options *options, const struct 
 static const char *verdict(double value, double limit)
 {
     return value < limit ? "reached" : "missed";
+}
+
+/* So many of the samples, in CPU seconds per million events. How sure a count is, its square root says; other machines and other runs are
+ * not in that, but rounds will be. */
+static int add_share(const struct phase_load *load, const struct profile *profile, const char *name, uint32_t count,
+                     enum result_sense sense, struct result *result)
+{
+    double value = load->shipper_cpu_seconds_per_million * count / profile->count;
+    double noise = count > 0 ? 2 * value / sqrt(count) : NAN;
+    bool sure = count > 0 && noise <= PROFILE_NOISE_SHARE_MAX * value;
+    struct result_row row = result_row_of_value(PROFILE_GROUP, name, "s", sure ? sense : RESULT_ONLY_SAID, value);
+
+    row.noise = noise;
+    row.samples = count;
+    snprintf(row.floor, sizeof(row.floor), "%s", PROFILE_ALL);
+    return result_add_row(result, &row);
+}
+
+/* The shipper's own, or all others. */
+static int add_functions(const struct phase_load *load, const struct profile *profile, bool own, struct result *result)
+{
+    uint32_t added = 0;
+    int err = 0;
+
+    for (uint32_t i = 0; i < profile->function_count && added < PROFILE_TOP && !err; i++) {
+        const struct profile_function *function = &profile->function[i];
+        char name[RESULT_TEXT_BYTES];
+
+        if ((function->part == PROFILE_OWN) != own)
+            continue;
+        snprintf(name, sizeof(name), "function of %s: %s", own ? "the shipper" : "others", function->name);
+        err = add_share(load, profile, name, function->count, RESULT_ONLY_SAID, result);
+        added++;
+    }
+    return err;
 }

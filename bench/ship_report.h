@@ -8,6 +8,7 @@
 #include "bench/load.h"
 #include "bench/machine_floor.h"
 #include "bench/phase.h"
+#include "bench/profile.h"
 #include "bench/result.h"
 #include "bench/rig.h"
 #include "bench/sender.h"
@@ -19,6 +20,7 @@ struct ship_options {
     uint32_t seconds; /* this and the following: 0 leaves the phase out */
     uint64_t events_max;
     uint32_t floor_seconds;
+    uint32_t profile_seconds;
     uint32_t latency_seconds;
     uint64_t latency_rate;
     uint32_t idle_seconds;
@@ -37,6 +39,8 @@ int ship_report_sink(const struct ship_options *options, const struct measure_se
 /* `floor`: measured in the same run; all zero if it was left out. */
 int ship_report_load(const struct ship_options *options, const struct machine_floor *floor, const struct phase_load *load,
                      struct result *result);
+/* The profile of a load whose figures are `load`. */
+int ship_report_profile(const struct phase_load *load, const struct profile *profile, struct result *result);
 int ship_report_latency(const struct ship_options *options, const struct phase_latency *latency, struct result *result);
 int ship_report_idle(const struct ship_options *options, const struct phase_idle *idle, struct result *result);
 int ship_report_sender(enum sender_kind kind, const struct sender_figures *figures, struct result *result);

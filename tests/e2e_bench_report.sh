@@ -21,6 +21,10 @@ has "$page" '^    ehring-bench ship --warmup '
 has "$page" '^\| ehring_send, ring in L2, ns \| [0-9.,]+( ± [0-9.,]+)? \([0-9.,]+×\) \|'
 has "$page" 'with jitter: all are back after \| [0-9]'
 [ "$(grep -c '^## ' "$page")" -eq "$(grep '^## ' "$page" | sort -u | wc -l)" ] || complain "a group has two sections"
+if ! grep -q '^- No profile of the shipper: perf ' "$page"; then
+    has "$page" "^## Ship: where the shipper's time goes"
+    has "$page" '^\| kernel, s \| 0\.[0-9]+ ± [0-9.]+ \(0\.[0-9]+×\) \|'
+fi
 if command -v gnuplot >/dev/null; then
     has "$page" '^!\[.*\]\(ring-writing-an-event-ns\.svg\)'
     for picture in ring-writing-an-event-ns scale-outage; do

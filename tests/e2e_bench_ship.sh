@@ -14,7 +14,7 @@ row "accepted events/s +[1-9][0-9]*"
 row "accepted payload, MB/s +$number"
 row "events per batch +$number"
 row "bytes on the wire per event +$number"
-row "shipper CPU s per million +$number"
+row "shipper CPU s per million +$number +user $number, system $number"
 row "the hub with a core, computed +$number"
 grep -q '^the hub alone, one connection' "$dir/out" || complain "the sink's own ceiling is not said"
 grep -q '^proton, a message each' "$dir/out" || complain "no figures of the plain proton sender: $(grep '^Not measured' "$dir/out")"
@@ -28,7 +28,40 @@ for figure in "accepted events" "commit to accept, p99" "idle: wake-ups per work
     grep -q "\"$figure\"" "$dir/ship.json" || complain "the JSON file has no $figure"
 done
 
+# ---- where the time goes: by perf, if it is here and may look; and else that it is not, or may not ----
 short='--warmup 0 --seconds 0 --latency-seconds 0 --idle-seconds 0 --floor-seconds 0 --sink-seconds 0'
+# shellcheck disable=SC2086
+profile() { # what it is, PATH: one with this perf alone, or none
+    timeout 60 env PATH="$2" "$bench" ship $short --profile-seconds 1 --json "$dir/profile.json" >"$dir/out" 2>"$dir/err" || complain "$1: exit status $?"
+    [ -s "$dir/err" ] && complain "$1: said on stderr: $(cat "$dir/err")"
+}
+sum() { # of the figures of the rows with this pattern
+    grep -E "^  ($1) +[0-9]" "$dir/out" | sed -E 's/.* ([0-9.]+) +[0-9.]+%$/\1/' | awk '{ sum += $1 } END { printf "%.0f", sum * 1e4 }'
+}
+profile 'a profile' "$PATH"
+if ! grep -q '^No profile of the shipper: perf ' "$dir/out"; then
+    row "all of it, while perf looks +$number +100\.0%"
+    for part in kernel 'of the kernel: sending by TCP' "of the kernel: the hub's end of loopback" OpenSSL 'C library' 'the shipper itself'; do
+        row "$part +0\.[0-9]*[1-9][0-9]* +$number%"
+    done
+    [ "$(grep -cE '^  function of the shipper: [a-z_0-9.]+ +0\.' "$dir/out")" -eq 10 ] || complain "not ten functions of the shipper"
+    parts=$(sum 'kernel|OpenSSL|qpid-proton|C library|the shipper itself|anything else') all=$(sum 'all of it, while perf looks')
+    [ "$((parts > all ? parts - all : all - parts))" -le 5 ] || complain "the parts of the profile make $parts, not $all"
+    has "$dir/profile.json" '"ship: where the shipper.s time goes"'
+fi
+mkdir "$dir/path"
+profile 'no perf' "$dir/path"
+has "$dir/out" '^No profile of the shipper: perf is not installed \(linux-perf\)\.$'
+has "$dir/profile.json" 'No profile of the shipper: perf is not installed'
+grep -q '"median"' "$dir/profile.json" && complain "no perf: there are rows all the same"
+cat >"$dir/path/perf" <<'SH'
+#!/bin/sh
+printf 'Error:\nAccess to performance monitoring and observability operations is limited.\nConsider more.\n' >&2
+exit 255
+SH
+chmod +x "$dir/path/perf"
+profile 'a perf that may not look' "$dir/path"
+has "$dir/out" '^No profile of the shipper: perf could not look at it: Access to performance monitoring and observability operations is limited\.$'
 
 # ---- a peer that cannot do it says why ----
 if [ -d /usr/lib/python3/dist-packages/azure/eventhub ] && [ -e "$(dirname "$bench")/peers/sender.py" ]; then

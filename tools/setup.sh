@@ -5,9 +5,10 @@
 #   setup.sh bench   what building needs, and the harness: plots, and what is measured beside us
 set -eu
 
-need=()
+need=() wish=()
 want_package() { dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii' || need+=("$1"); }
 want_program() { command -v "$1" >/dev/null 2>&1 || need+=("$2"); }
+wish_program() { command -v "$1" >/dev/null 2>&1 || wish+=("$2"); } # one that may be missing
 
 for_build() {
     want_program gcc gcc
@@ -49,6 +50,7 @@ for_bench() {
     want_program node nodejs
     want_program npm npm
     want_package python3-azure
+    wish_program perf linux-perf
 }
 
 part=${1:-test}
@@ -64,18 +66,22 @@ bench) for_bench ;;
 *) echo "setup: unknown part $part" >&2; exit 2 ;;
 esac
 
-[ ${#need[@]} -eq 0 ] && exit 0
-command="apt-get install -y --no-install-recommends ${need[*]}"
+[ ${#need[@]} -eq 0 ] && [ ${#wish[@]} -eq 0 ] && exit 0
+install=(apt-get install -y --no-install-recommends)
 if [ "$(id -u)" -eq 0 ]; then
     run() { "$@"; }
 elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
     run() { sudo "$@"; }
 elif command -v sudo >/dev/null 2>&1 && [ -t 0 ]; then
     run() { sudo "$@"; }
+elif [ ${#need[@]} -eq 0 ]; then
+    echo "setup: goes on without ${wish[*]}; as root run: apt-get update && ${install[*]} ${wish[*]}" >&2
+    exit 0
 else
-    echo "setup: packages are missing; as root run: apt-get update && $command" >&2
+    echo "setup: packages are missing; as root run: apt-get update && ${install[*]} ${need[*]} ${wish[*]}" >&2
     exit 1
 fi
-echo "setup: installing ${need[*]}"
-run apt-get update -q
-run env DEBIAN_FRONTEND=noninteractive $command
+echo "setup: installing ${need[*]} ${wish[*]}"
+run apt-get update -q || [ ${#need[@]} -eq 0 ]
+[ ${#need[@]} -eq 0 ] || run env DEBIAN_FRONTEND=noninteractive "${install[@]}" "${need[@]}"
+[ ${#wish[@]} -eq 0 ] || run env DEBIAN_FRONTEND=noninteractive "${install[@]}" "${wish[@]}" || echo "setup: goes on without ${wish[*]}" >&2
