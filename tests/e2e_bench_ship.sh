@@ -47,6 +47,7 @@ if ! grep -q '^No profile of the shipper: perf ' "$dir/out"; then
     [ "$(grep -cE '^  function of the shipper: [a-z_0-9.]+ +0\.' "$dir/out")" -eq 10 ] || complain "not ten functions of the shipper"
     parts=$(sum 'kernel|OpenSSL|qpid-proton|C library|the shipper itself|anything else') all=$(sum 'all of it, while perf looks')
     [ "$((parts > all ? parts - all : all - parts))" -le 5 ] || complain "the parts of the profile make $parts, not $all"
+    [ "$(sum OpenSSL)" -gt "$(sum 'anything else')" ] || complain "the ciphers of a TLS connection are not counted as OpenSSL's"
     has "$dir/profile.json" '"ship: where the shipper.s time goes"'
 fi
 mkdir "$dir/path"
