@@ -19,7 +19,7 @@ struct number {
     const char *value[3]; /* by profile */
 };
 static const struct number numbers[] = {
-    {"$slices", {"5", "31", "101"}}, {"$ms", {"50", "1000", "5000"}}, {"$warmup", {"0", "1", "2"}}, {"$seconds", {"1", "1", "5"}},
+    {"$slices", {"5", "31", "101"}}, {"$ms", {"50", "1000", "5000"}}, {"$warmup", {"0", "1", "2"}}, {"$seconds", {"1", "2", "5"}},
     {"$profile", {"1", "2", "10"}},  {"$latency", {"1", "2", "10"}},  {"$idle", {"1", "2", "10"}},
 };
 static const uint32_t rounds[] = {2, 3, 5};
