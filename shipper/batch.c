@@ -76,7 +76,7 @@ static enum add_result entry_add(struct feed *feed, const struct fifo_entry *ent
         batch_leave_out(feed, entry, RING_QUARANTINE_CHANGED);
         return ADD_BROKEN;
     }
-    struct feed_cover *cover = batch_cover(batch, entry->slot);
+    struct feed_cover *cover = batch_cover(feed, batch, entry->slot);
     if (!cover)
         return ADD_FULL;
     int64_t len = event_encode(ring->lane.ring, &parts, meta, to + batch->encoded_len, limits->bytes_max - batch->encoded_len);
@@ -178,14 +178,15 @@ bool batch_is_faulted(struct feed *feed, const struct batch *batch)
     return found;
 }
 
-/* The cover of a ring, the last used first: events of one ring mostly follow each other. NULL: too many rings for one batch. */
-struct feed_cover *batch_cover(struct batch *batch, uint32_t slot)
+/* The ring remembers where its cover was made last: in this batch, if it is there. NULL: too many rings for one batch. */
+struct feed_cover *batch_cover(struct feed *feed, struct batch *batch, uint32_t slot)
 {
-    for (uint32_t i = batch->cover_count; i-- > 0;)
-        if (batch->cover[i].slot == slot)
-            return &batch->cover[i];
+    uint32_t *place = &feed->ring[slot].cover_place;
+    if (*place < batch->cover_count && batch->cover[*place].slot == slot)
+        return &batch->cover[*place];
     if (batch->cover_count == FEED_COVERS_MAX)
         return NULL;
+    *place = batch->cover_count;
     batch->cover[batch->cover_count] = (struct feed_cover){.slot = slot};
     return &batch->cover[batch->cover_count++];
 }

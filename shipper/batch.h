@@ -51,7 +51,7 @@ int batch_encode(struct feed *feed, uint32_t domain, const struct batch_limits *
 /* The parts of it, for who makes something else of a domain's first events. */
 void batch_clear(struct batch *batch);
 /* The cover of a ring, NULL: too many rings. */
-struct feed_cover *batch_cover(struct batch *batch, uint32_t slot);
+struct feed_cover *batch_cover(struct feed *feed, struct batch *batch, uint32_t slot);
 /* An entry that does not fit after all: a cover that holds nothing is free again. It was the last one taken. */
 void batch_cover_give_back(struct batch *batch, struct feed_cover *cover, uint64_t pos);
 /* The commit time of an event that is in. */

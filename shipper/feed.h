@@ -12,7 +12,7 @@
 
 #define FEED_POS_NONE UINT64_MAX
 #define FEED_SLOT_NONE UINT32_MAX
-#define FEED_COVERS_MAX 128u   /* rings in one batch */
+#define FEED_COVERS_MAX 512u   /* rings in one batch */
 #define FEED_WALK_BUDGET 4096u /* records of one ring in one pass */
 
 struct feed_place {       /* one domain in one ring */
@@ -31,6 +31,7 @@ struct feed_ring {
     uint32_t unsettled_count; /* places with a first_pos */
     uint32_t entry_count;     /* entries in fifos and covers in flight that name this ring */
     uint32_t place_count;
+    uint32_t cover_place; /* of its cover in the batch that it came into last */
     bool used;
     bool left_out; /* quarantined or given up: its entries are skipped */
     bool dropped;  /* the main thread wants it back */

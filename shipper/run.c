@@ -113,7 +113,7 @@ static enum add_result entry_add(const struct run_room *room, const struct fifo_
         return ADD_BROKEN;
     }
     uint64_t left = room->bytes_max - batch->encoded_len;
-    struct feed_cover *cover = batch_cover(batch, entry->slot);
+    struct feed_cover *cover = batch_cover(room->feed, batch, entry->slot);
     if (!cover)
         return ADD_FULL;
     int64_t len = message_encode(room, entry, &parts, meta, room->to + batch->encoded_len,

@@ -127,7 +127,7 @@ static void worker_turn(struct worker *worker)
     int64_t now_ns = clock_mono_ns();
     uint32_t done = 0, lanes_seen = 0;
     bool more = false;
-    worker->next_ns = now_ns + SLEEP_NS_MAX;
+    worker->next_ns = worker->linger_ns = now_ns + SLEEP_NS_MAX;
     if (worker->stopping && now_ns < worker->stop_deadline_ns)
         worker_timer(worker, worker->stop_deadline_ns);
     worker_inbox_take(worker, now_ns);
@@ -239,7 +239,6 @@ static int64_t wait_within(const struct worker *worker, int64_t now_ns)
 /* How long the turn that has looked at the rings may wait. Before a sleep they are told to ring, and looked at once more. */
 static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more, int64_t now_ns)
 {
-    int64_t timer_ns = worker->next_ns > now_ns ? worker->next_ns - now_ns : 0;
     worker->idle_passes = done_count ? 0 : worker->idle_passes + 1;
     worker->pass_ns = 0;
     if (more)
@@ -251,6 +250,8 @@ static int64_t worker_rest(struct worker *worker, uint32_t done_count, bool more
         worker->pass_ns = ended_ns + pass_ns;
         return wait_within(worker, ended_ns);
     }
+    worker_timer(worker, worker->linger_ns);
+    int64_t timer_ns = worker->next_ns > now_ns ? worker->next_ns - now_ns : 0;
     order_count_add(&worker->asleep, 1);
     bool last = order_count_add(&worker->shared->rest.awake_count, -1) == 0, unwalked = false;
     if (last) {

@@ -151,7 +151,8 @@ struct worker {
     bool stopping;
     bool quitting;
     int64_t stop_deadline_ns;
-    int64_t next_ns; /* earliest timer of this turn */
+    int64_t next_ns;   /* earliest timer of this turn */
+    int64_t linger_ns; /* earliest end of a linger */
     struct net_event event[NET_EVENTS_MAX];
 };
 

@@ -96,5 +96,11 @@ static inline void worker_timer(struct worker *worker, int64_t at_ns)
     if (at_ns < worker->next_ns)
         worker->next_ns = at_ns;
 }
+/* A linger's end: it need not be met sharply while the rings are looked at again soon, and then several end at once. */
+static inline void worker_linger_timer(struct worker *worker, int64_t at_ns)
+{
+    if (at_ns < worker->linger_ns)
+        worker->linger_ns = at_ns;
+}
 
 #endif

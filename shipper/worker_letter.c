@@ -138,7 +138,7 @@ static int letter_add(struct worker *worker, struct worker_stream *ws, struct wo
     const struct worker_verdict *verdict = ws->link[letter->batch.domain].verdict;
     const struct ring *ring = ws->feed.ring[entry->slot].lane.ring;
     struct ring_parts parts;
-    struct feed_cover *cover = batch_cover(&letter->batch, entry->slot);
+    struct feed_cover *cover = batch_cover(&ws->feed, &letter->batch, entry->slot);
     if (!cover)
         return -EXFULL;
     if (ring_record_parts(ring, entry->pos, entry->len, &parts, meta, sizeof meta) != 0)

@@ -58,7 +58,7 @@ static bool domain_try_send(struct worker *worker, struct worker_stream *ws, uin
     const struct worker_link *link = &ws->link[domain];
     struct batch_limits limits = limits_of(worker, ws, domain);
     if (batch_seal_reason(d, &limits, now_ns) == BATCH_SEAL_NOT_YET) {
-        worker_timer(worker, batch_seal_time_ns(d, &limits));
+        worker_linger_timer(worker, batch_seal_time_ns(d, &limits));
         return false;
     }
     bool must_wait = link->uplink->sending_count >= SENDING_MAX && d->fifo_bytes > SENDING_BYTES_SMALL;
