@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/limits.h"
 #include "bench/plot.h"
 #include "bench/table.h"
 
@@ -62,6 +63,7 @@ void markdown_print_targets(struct result *result, FILE *to)
         fprintf(to, " | %s %s | %s %s | %s |\n", table_number(row->median, median), row->unit,
                 row->sense == RESULT_HIGHER_IS_BETTER ? "≥" : "≤", table_number(row->target, target), table_verdict(row));
     }
+    limits_print(result, to);
 }
 
 void markdown_print_groups(struct result *result, const char *dir, FILE *to)

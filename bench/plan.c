@@ -22,7 +22,7 @@ static const struct number numbers[] = {
     {"$slices", {"5", "31", "101"}}, {"$ms", {"50", "1000", "5000"}}, {"$warmup", {"0", "1", "2"}}, {"$seconds", {"1", "2", "5"}},
     {"$profile", {"1", "2", "10"}},  {"$latency", {"1", "2", "10"}},  {"$idle", {"1", "2", "10"}},
 };
-static const uint32_t rounds[] = {2, 3, 5};
+static const uint32_t rounds[] = {2, 3, 3};
 
 const struct plan_step plan_steps[] = {
     {PLAN_SMOKE, NULL, NAN, NULL, RING("write") "--size 64 --size 256 --size 1024"},

@@ -21,6 +21,8 @@ has "$page" '^    ehring-bench ship --warmup '
 has "$page" '^\| ehring_send, ring in L2, ns \| [0-9.,]+( ± [0-9.,]+)? \([0-9.,]+×\) \|'
 has "$page" 'with jitter: all are back after \| [0-9]'
 [ "$(grep -c '^## ' "$page")" -eq "$(grep '^## ' "$page" | sort -u | wc -l)" ] || complain "a group has two sections"
+missed=$(sed -n '/^## Targets/,/^## Ring/p' "$page" | grep -c '| missed |$')
+[ "$missed" -eq 0 ] || has "$page" '^What limits those that are missed:'
 if ! grep -q '^- No profile of the shipper: perf ' "$page"; then
     has "$page" "^## Ship: where the shipper's time goes"
     has "$page" '^\| kernel, s \| 0\.[0-9]+ ± [0-9.]+ \(0\.[0-9]+×\) \|'
