@@ -22,7 +22,7 @@ row 'ehring_send' "[0-9]+ [KM]iB +$figure +$figure +$figure" 6
 row 'ehring_send' "[0-9]+ [KM]iB +$figure +$figure +$figure +$figure (reached|missed)" 1 # 64 B in L2: no other size here is asked for
 row 'ehring_send, keyed' "[0-9]+ [KM]iB +$figure +$figure +$figure" 3
 row 'ehring_send, lane draining' "[0-9]+ [KM]iB +$figure +$figure +$figure" 6
-row 'ehring_send, lane draining' "8 MiB +$figure +$figure +$figure +$figure (reached|missed)" 3
+row 'ehring_send, lane draining' "8 MiB +$figure +$figure +$figure +$figure (reached|missed)" 1
 row 'ehring_send, on a disk' "[0-9]+ [KM]iB +($figure +$figure +$figure|- +- +- \(no disk here\))" 3
 row 'ehring_send, disk, EHRING_SYNC' "[0-9]+ [KM]iB +($figure +$figure +$figure|- +- +- \(no disk here\))" 3
 row 'pipe' "- +$figure +$figure +$figure" 3
