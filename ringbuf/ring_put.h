@@ -1,7 +1,7 @@
 /* The short way of a small event: head, bytes, publication, with no call; inline in the client's ehring_send.
  *
  * A call of memcpy costs as much as a small event, and sixteen bytes at a time twice as much as thirty-two: two widths, chosen by what the
- * processor has. Above RING_PUT_SHORT_BYTES_MAX memcpy's own choice is the better one. */
+ * processor has. What is longer goes by ring_writer_put_long, which has a third. */
 #ifndef EHRING_RING_PUT_H
 #define EHRING_RING_PUT_H
 
@@ -12,7 +12,7 @@
 #include "ring_order.h"
 #include "ring_write.h"
 
-#define RING_PUT_SHORT_BYTES_MAX 256u
+#define RING_PUT_SHORT_BYTES_MAX 256u /* payload */
 
 typedef uint8_t ring_word16 __attribute__((vector_size(16), aligned(1), may_alias));
 typedef uint8_t ring_word32 __attribute__((vector_size(32), aligned(1), may_alias));
