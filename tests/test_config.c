@@ -356,84 +356,85 @@ Test(config, what_is_printed_can_be_read_again)
     cr_expect_str_eq(printed(), first);
 }
 
+static const char *const keys[] = {
+    "rings",
+    "workers",
+    "net",
+    "log_level",
+    "drain_seconds",
+    "dead_letters",
+    "type",
+    "hub",
+    "connection_string",
+    "connection_string_secondary",
+    "namespace",
+    "shared_access_key_name",
+    "shared_access_key",
+    "shared_access_key_secondary",
+    "credential",
+    "tenant_id",
+    "client_id",
+    "client_secret",
+    "client_certificate",
+    "client_certificate_password",
+    "token_file",
+    "object_id",
+    "resource_id",
+    "authority_host",
+    "broker",
+    "address",
+    "sasl_user",
+    "sasl_password",
+    "key_property",
+    "window_events",
+    "open_hostname",
+    "transport",
+    "endpoint",
+    "proxy",
+    "proxy_user",
+    "proxy_password",
+    "ca_file",
+    "ca_dir",
+    "tls_certificate",
+    "tls_key",
+    "tls_key_password",
+    "group",
+    "linger_ms",
+    "batch_bytes_max",
+    "batch_count_max",
+    "inflight_bytes_max",
+    "connect_timeout_seconds",
+    "retry_backoff_ms",
+    "retry_backoff_max_seconds",
+    "token_seconds",
+    "partition_refresh_seconds",
+    "max_size",
+    "client_limit",
+    "max_idle_seconds",
+    "max_lifespan_seconds",
+    "max_concurrent_connects",
+    "ready_message",
+    "max_retries",
+    "max_age_seconds",
+    "throughput_units",
+    "dead_letter_segment_bytes",
+    "dead_letter_segment_seconds",
+};
+
 Test(config, the_list_of_keys_holds_every_key_once)
 {
     static char text[1 << 14];
     FILE *to = fmemopen(text, sizeof text - 1, "w");
     config_print_keys(to);
     fclose(to);
-    static const char *const names[] = {
-        "rings",
-        "workers",
-        "net",
-        "log_level",
-        "drain_seconds",
-        "dead_letters",
-        "type",
-        "hub",
-        "connection_string",
-        "connection_string_secondary",
-        "namespace",
-        "shared_access_key_name",
-        "shared_access_key",
-        "shared_access_key_secondary",
-        "credential",
-        "tenant_id",
-        "client_id",
-        "client_secret",
-        "client_certificate",
-        "client_certificate_password",
-        "token_file",
-        "object_id",
-        "resource_id",
-        "authority_host",
-        "broker",
-        "address",
-        "sasl_user",
-        "sasl_password",
-        "key_property",
-        "window_events",
-        "open_hostname",
-        "transport",
-        "endpoint",
-        "proxy",
-        "proxy_user",
-        "proxy_password",
-        "ca_file",
-        "ca_dir",
-        "tls_certificate",
-        "tls_key",
-        "tls_key_password",
-        "group",
-        "linger_ms",
-        "batch_bytes_max",
-        "batch_count_max",
-        "inflight_bytes_max",
-        "connect_timeout_seconds",
-        "retry_backoff_ms",
-        "retry_backoff_max_seconds",
-        "token_seconds",
-        "partition_refresh_seconds",
-        "max_size",
-        "client_limit",
-        "max_idle_seconds",
-        "max_lifespan_seconds",
-        "max_concurrent_connects",
-        "ready_message",
-        "max_retries",
-        "max_age_seconds",
-        "throughput_units",
-        "dead_letter_segment_bytes",
-        "dead_letter_segment_seconds",
-    };
     int lines = 0;
     for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
         lines++;
-    cr_expect_eq(lines, (int)(sizeof names / sizeof *names));
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    cr_expect_eq(lines, (int)(sizeof keys / sizeof *keys));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char word[64];
-        snprintf(word, sizeof word, " %s ", names[i]);
-        cr_expect_not_null(strstr(text, word), "%s is missing", names[i]);
+        snprintf(word, sizeof word, " %s ", keys[i]);
+        cr_expect_not_null(strstr(text, word), "%s is missing", keys[i]);
     }
 }
 
