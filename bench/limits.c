@@ -47,7 +47,7 @@ static const struct limit limits[] = {
      "publish",
      "One publish: the slowest hundredth are first touches of a page of 4 KiB whose translation is not cached. A memcpy at the same rate "
      "has "
-     "them too; huge pages do away with them (README, Figures).",
+     "them too; with huge pages they are rarer (README, Figures).",
      {{RATE, "memcpy into a buffer as large, the call, p99"}, {RATE, "publish, the call, p99"}}},
     {{"ring: laps of a new ring"},
      "ehring_send",
