@@ -51,7 +51,8 @@ static const struct limit limits[] = {
      {{RATE, "memcpy into a buffer as large, the call, p99"}, {RATE, "publish, the call, p99"}}},
     {{"ring: laps of a new ring"},
      "ehring_send",
-     "First lap: pages and translations are there; what is left are lines and translations that no cache holds yet. Huge pages halve it "
+     "First lap: pages and translations are there; what is left are lines and translations that no cache holds yet. Huge pages take some "
+     "of it "
      "(README, "
      "Figures).",
      {{NULL}}},
