@@ -250,7 +250,7 @@ static void ring_walk_front(struct feed *feed, uint32_t slot, int64_t now_ns, ui
 {
     struct feed_ring *ring = &feed->ring[slot];
     uint64_t write_pos, started_pos = ring->lane.walk_pos;
-    if (ring_quarantined(ring->lane.ring) || ring_lane_look(&ring->lane, &write_pos) != 0) {
+    if (ring_quarantined(ring->lane.ring) || ring_faulted(ring->lane.ring) || ring_lane_look(&ring->lane, &write_pos) != 0) {
         ring->left_out = true;
         return;
     }
