@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "shipper/counters.h"
+#include "tests/port_rig.h"
 
 struct ship_rig {
     char dir[64]; /* of all files; the rings lie in dir/r */
@@ -31,6 +32,7 @@ struct ship_rig {
     pid_t shipper;
     int hub_out; /* what the hub prints */
     char amqp_port[8], amqps_port[8], admin_port[8];
+    int port_fd[2]; /* keep the first two while no hub lives */
     char ca[256];
     char connection[256];
 };
@@ -72,7 +74,7 @@ static inline pid_t rig_spawn(const struct ship_rig *rig, const char *name, char
     _exit(127);
 }
 
-/* The line that the hub prints when it listens; also kept: its ports, for the next start. false: it ended without. */
+/* The line that the hub prints when it listens; also kept: its admin port and its files. false: it ended without. */
 static inline bool rig_hub_ready(struct ship_rig *rig, int fd)
 {
     char line[1024] = "";
@@ -81,16 +83,14 @@ static inline bool rig_hub_ready(struct ship_rig *rig, int fd)
             break;
     if (strncmp(line, "ready ", 6) != 0)
         return false;
-    sscanf(strstr(line, "amqp=") + 5, "%7s", rig->amqp_port);
-    sscanf(strstr(line, "amqps=") + 6, "%7s", rig->amqps_port);
     sscanf(strstr(line, "admin=") + 6, "%7s", rig->admin_port);
     sscanf(strstr(line, "ca=") + 3, "%255s", rig->ca);
     sscanf(strstr(line, "connection_string_file=") + 23, "%255s", rig->connection);
     return true;
 }
 
-/* Starts a hub with `spec` (NAME:PARTITIONS), storing into dir/store: the first time on ports of the kernel's choice, later on the same.
- * Further options may follow, NULL-terminated. */
+/* Starts a hub with `spec` (NAME:PARTITIONS), storing into dir/store, each time on the same ports. Further options may follow,
+ * NULL-terminated. */
 static inline void rig_hub_start(struct ship_rig *rig, const char *spec, const char *const *more)
 {
     char program[600], state[160], store[160];
@@ -125,7 +125,12 @@ static inline void rig_hub_start(struct ship_rig *rig, const char *spec, const c
 static inline void rig_init(struct ship_rig *rig)
 {
     const char *build = getenv("EHRING_BUILD");
-    *rig = (struct ship_rig){.amqp_port = "0", .amqps_port = "0", .hub_out = -1};
+    uint16_t port[2];
+    *rig = (struct ship_rig){.hub_out = -1};
+    for (int i = 0; i < 2; i++)
+        rig->port_fd[i] = port_reserve(&port[i]);
+    snprintf(rig->amqp_port, sizeof rig->amqp_port, "%u", port[0]);
+    snprintf(rig->amqps_port, sizeof rig->amqps_port, "%u", port[1]);
     signal(SIGPIPE, SIG_IGN);
     snprintf(rig->build, sizeof rig->build, "%s", build ? build : "build");
     snprintf(rig->dir, sizeof rig->dir, "/dev/shm/ehring-test-XXXXXX");
@@ -251,6 +256,8 @@ static inline void rig_close(struct ship_rig *rig)
         rig_end(&rig->hub, SIGTERM);
     if (rig->hub_out >= 0)
         close(rig->hub_out);
+    for (int i = 0; i < 2; i++)
+        close(rig->port_fd[i]);
     snprintf(command, sizeof command, "grep -hE -A30 'Sanitizer|runtime error:' %s/*.log >&2", rig->dir);
     bool report = system(command) == 0;
     snprintf(command, sizeof command, "rm -rf %s", rig->dir);

@@ -7,11 +7,14 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "port_rig.h"
+
 static struct credential_options options;
 static struct credential_memory memory;
 static struct credential_result result;
 static struct credential_limits limits;
 static char imds_gone[64];
+static int imds_gone_fd;
 
 static void set_up(void)
 {
@@ -19,7 +22,7 @@ static void set_up(void)
     entra_open();
     limits = entra_limits;
     options = (struct credential_options){.kind = CREDENTIAL_DEFAULT};
-    close(entra_hanging(&port));
+    imds_gone_fd = port_reserve(&port);
     snprintf(imds_gone, sizeof imds_gone, "http://127.0.0.1:%u", port);
     setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", imds_gone, 1);
     setenv("AZURE_AUTHORITY_HOST", entra_authority(), 1);
@@ -30,6 +33,7 @@ static void tear_down(void)
 {
     setenv("PATH", "/usr/bin:/bin", 1);
     credential_token_give(result.token);
+    close(imds_gone_fd);
     entra_close();
 }
 

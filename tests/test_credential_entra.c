@@ -1,5 +1,6 @@
 /* Tokens from Entra ID: what is asked, exactly, for each kind of application, and what becomes of each answer. */
 #include "entra_rig.h"
+#include "port_rig.h"
 
 static struct credential_options options;
 static struct credential_memory memory;
@@ -234,12 +235,13 @@ Test(credential_entra, a_hang_ends_with_the_deadline_and_with_the_word_to_stop)
 Test(credential_entra, a_refused_connection_names_the_host)
 {
     uint16_t port;
-    close(entra_hanging(&port));
+    int fd = port_reserve(&port);
     snprintf(options.authority_host, sizeof options.authority_host, "localhost:%u", port);
     limits.retry_count = 0;
     fetch(CREDENTIAL_LATER);
     entra_expect(result.error, "client-secret: localhost:");
     entra_expect(result.error, "connect to localhost");
+    close(fd);
 }
 
 Test(credential_entra, a_certificate_of_another_name_or_of_nobody_is_not_trusted)

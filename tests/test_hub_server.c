@@ -1,5 +1,6 @@
 /* The event loop with real sockets: the admin port, ports that close and open again, and the order of file and answer. */
 #include "tests/hub_loop.h"
+#include "tests/port_rig.h"
 
 #include "tools/hub/listener.h"
 
@@ -169,11 +170,13 @@ Test(hub_server, one_port_is_listened_on_at_every_address_or_at_none)
     close(four);
     close(six);
     cr_assert_eq(hub_server_listen(l.server, wild, 2, &wild_port, NULL), 0, "an IPv6 wildcard beside one of IPv4");
+    int other = port_reserve(&taken); /* no stranger listens at the port's other address */
     int blocker = hub_listen("::1", &taken);
     cr_assert_geq(blocker, 0);
     cr_expect_eq(hub_server_listen(l.server, both, 2, &taken, NULL), -EADDRINUSE);
     cr_expect_eq(dial(taken), -ECONNREFUSED, "one address was left open");
     close(blocker);
+    close(other);
     loop_close(&l);
 }
 

@@ -2,7 +2,6 @@
  * connection that cannot be made costs. What needs a hub that answers is in e2e_ship_pool.sh. */
 #include <criterion/criterion.h>
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "ringbuf/ring_order.h"
 #include "shipper/clock.h"
 #include "shipper/pool.h"
+#include "tests/port_rig.h"
 
 #define PATIENCE_NS (60 * CLOCK_NS_PER_SECOND)
 
@@ -24,6 +24,7 @@ struct rig {
     struct pool pool;
     int wake_fd;
     int listener;
+    int port_fd; /* keeps the listener's port when that is closed */
 };
 
 static struct config_stream config_of(uint16_t port)
@@ -49,13 +50,11 @@ static struct config_stream config_of(uint16_t port)
 /* A peer that takes connections and says nothing: they never become ready. */
 static uint16_t silent_peer(struct rig *rig)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    rig->listener = socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_eq(bind(rig->listener, (struct sockaddr *)&address, len), 0);
+    uint16_t port;
+    rig->port_fd = port_reserve(&port);
+    rig->listener = port_bind(&port);
     cr_assert_eq(listen(rig->listener, 64), 0);
-    cr_assert_eq(getsockname(rig->listener, (struct sockaddr *)&address, &len), 0);
-    return ntohs(address.sin_port);
+    return port;
 }
 
 static void rig_open(struct rig *rig)
@@ -86,6 +85,7 @@ static void rig_close(struct rig *rig)
     close(rig->wake_fd);
     if (rig->listener >= 0)
         close(rig->listener);
+    close(rig->port_fd);
 }
 
 static uint32_t under_way(const struct rig *rig)
