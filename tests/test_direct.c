@@ -377,7 +377,7 @@ Test(direct, tells_that_the_outcome_is_unknown_when_it_does_not_come)
     struct ehring_direct_options options = {.hub = "hub1", .ca_file = ca_file};
     cr_assert_eq(ehring_direct_open(connection, &options, &direct, error, sizeof error), 0, "%s", error);
     struct ehring_direct_event event = {.data = "x", .len = 1};
-    cr_assert_eq(ehring_direct_send(direct, &event, NULL, NULL, 300), EHRING_DIRECT_UNKNOWN);
+    cr_assert_eq(ehring_direct_send(direct, &event, NULL, NULL, 2000), EHRING_DIRECT_UNKNOWN, "%s", ehring_direct_error(direct));
     cr_assert_neq(ehring_direct_error(direct)[0], '\0');
 }
 
