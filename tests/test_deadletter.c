@@ -157,9 +157,9 @@ Test(deadletter, a_segment_that_is_old_is_followed_by_the_next)
     char error[1400];
     deadletter_segment_init(&segment, dir, "orders");
     cr_assert_eq(deadletter_segment_append(&segment, &limits, "1\n", 2, error, sizeof error), 0);
-    segment.opened_ns -= 590 * CLOCK_NS_PER_SECOND;
+    segment.opened_ns -= 300 * CLOCK_NS_PER_SECOND;
     cr_assert_eq(deadletter_segment_append(&segment, &limits, "2\n", 2, error, sizeof error), 0);
-    segment.opened_ns -= 11 * CLOCK_NS_PER_SECOND;
+    segment.opened_ns -= 301 * CLOCK_NS_PER_SECOND;
     cr_assert_eq(deadletter_segment_append(&segment, &limits, "3\n", 2, error, sizeof error), 0);
     deadletter_segment_close(&segment);
     cr_assert_str_eq(contents(orders), "|1\n2\n|3\n");
