@@ -261,20 +261,27 @@ static void dawdle(uint64_t *random)
 }
 
 /* Waits for the shipper by looking, never by a flush: a flush would ring the bell that a lost wake-up wants. */
+static void wait_by_looking(const struct ring_writer *writer)
+{
+    int64_t deadline_ns = 0;
+
+    for (uint32_t looks = 1; order_load_gate(&writer->shipper->gate.gate_pos) != writer->pos; looks++)
+        if (looks % 1024 == 0) {
+            if (deadline_ns == 0)
+                deadline_ns = rig_soon_ns(PATIENCE_MS);
+            RIG_NEED(rig_now_ns() < deadline_ns);
+            sched_yield();
+        }
+}
+
 static void write_drowsily(struct round *round)
 {
-    const struct ring_writer *writer = round->rig.writer;
-    int64_t deadline_ns = rig_soon_ns(PATIENCE_MS);
     uint64_t random = round->seed;
 
     for (uint32_t number = 0; number < round->event_count; number++) {
         RIG_NEED(ring_writer_put(round->rig.writer, &(struct ring_shape){.payload_len = 4}, &number) == 0);
         if (rig_random(&random) % 8 != 0) /* the shipper has all: it is about to sleep, asleep, or waking */
-            for (uint32_t looks = 0; order_load_gate(&writer->shipper->gate.gate_pos) != writer->pos; looks++)
-                if (looks % 1024 == 1023) {
-                    RIG_NEED(rig_now_ns() < deadline_ns);
-                    sched_yield();
-                }
+            wait_by_looking(round->rig.writer);
         dawdle(&random);
     }
 }
@@ -310,7 +317,7 @@ static uint64_t ship_drowsily(struct round *round, int bell)
             sleeps++;
             if (poll(&wait, 1, 2000) == 0) {
                 RIG_NEED(ring_lane_look(&lane, &write_pos) == 0);
-                RIG_NEED(write_pos == lane.walk_pos || poll(&wait, 1, 5000) == 1); /* else: a wake-up was lost */
+                RIG_NEED(write_pos == lane.walk_pos || poll(&wait, 1, PATIENCE_MS / 2) == 1); /* else: a wake-up was lost */
             }
         }
         ring_bell_set(ring, 0);
