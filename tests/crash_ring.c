@@ -29,7 +29,7 @@
 
 struct witness {               /* shared with the child that is killed */
     _Atomic uint64_t returned; /* events whose commit, or whose array's publish, has returned */
-    _Atomic uint64_t opened;
+    _Atomic uint64_t opened;   /* the producer's ring; or the shipper has begun to settle */
 };
 
 static uint32_t len_of(uint64_t number)
@@ -243,18 +243,22 @@ static int settle_and_kill(struct rig *rig, uint32_t domain, uint64_t done_pos, 
     return 1;
 }
 
-/* Without ptrace the child settles for ever and dies at a random instant. */
+/* Without ptrace the child settles for ever and dies at a random instant after it began. */
 static void settle_and_kill_blindly(struct rig *rig, uint32_t domain, uint64_t done_pos, const struct ring_settled *outcome,
-                                    uint64_t *random)
+                                    struct witness *witness, uint64_t *random)
 {
+    order_none_store64(&witness->opened, 0);
     pid_t pid = fork();
 
     RIG_NEED(pid >= 0);
     if (pid == 0) {
+        order_none_store64(&witness->opened, 1);
         ring_lane_settle(&rig->lane, domain, done_pos, outcome);
         for (;;)
             ring_lane_settle(&rig->lane, domain, done_pos, &(struct ring_settled){0});
     }
+    while (order_none_load64(&witness->opened) == 0)
+        sched_yield();
     int64_t end_ns = rig_now_ns() + (int64_t)(rig_random(random) % 300000);
     while (rig_now_ns() < end_ns)
         ;
@@ -279,7 +283,7 @@ static void check_after_kill(struct rig *rig, uint32_t domain, uint64_t old_done
     RIG_NEED(ledger.accepted_events + ledger.dropped_events == now && ledger.pending_events == (uint64_t)pending(rig->ring));
 }
 
-static long kill_shipper(uint64_t *random)
+static long kill_shipper(struct witness *witness, uint64_t *random)
 {
     struct rig rig;
     uint64_t at = 0;
@@ -308,7 +312,7 @@ static long kill_shipper(uint64_t *random)
         uint64_t walk_pos = rig.lane.walk_pos;
         more = settle_and_kill(&rig, domain, done_pos, &outcome, &steps);
         if (more < 0) {
-            settle_and_kill_blindly(&rig, domain, done_pos, &outcome, random);
+            settle_and_kill_blindly(&rig, domain, done_pos, &outcome, witness, random);
             more = kills < (BLIND ? 60 : KILLS_AIM);
         }
         check_after_kill(&rig, domain, old_done_pos, done_pos, old);
@@ -336,6 +340,6 @@ int main(int argc, char *argv[])
         events += kill_producer(rig_random(&random), witness);
     printf("%ld producers killed, %llu events, each that returned from commit is there\n", producers, (unsigned long long)events);
     fflush(stdout);
-    printf("a shipper killed at %ld instants of a settlement: ledger and positions close\n", kill_shipper(&random));
+    printf("a shipper killed at %ld instants of a settlement: ledger and positions close\n", kill_shipper(witness, &random));
     return 0;
 }
