@@ -94,10 +94,13 @@ async function startsWhereAskedTo() {
   assert.equal(await first({ sequenceNumber: second.sequenceNumber }), third.sequenceNumber);
   assert.equal(await first({ sequenceNumber: second.sequenceNumber, isInclusive: true }), second.sequenceNumber);
   assert.equal(await first({ enqueuedOn: new Date(0) }), 0);
-  const later = read(consumer, { partition: "0", position: latestEventPosition, count: 1 });
-  await new Promise((resolve) => setTimeout(resolve, 1500));
-  await producer.sendBatch([{ body: "later" }], { partitionId: "0" });
-  assert.equal((await later)[0].event.body, "later");
+  let done = false;
+  const later = read(consumer, { partition: "0", position: latestEventPosition, count: 1 }).finally(() => { done = true; });
+  const tick = async () => { // until one comes behind the reader's attach
+    for (; !done; await new Promise((resolve) => setTimeout(resolve, 100))) await producer.sendBatch([{ body: "later" }], { partitionId: "0" });
+  };
+  const [[{ event }]] = await Promise.all([later, tick()]);
+  assert.equal(event.body, "later");
 }
 
 async function knowsItsGroups() {
@@ -115,8 +118,11 @@ async function knowsItsGroups() {
 
 async function givesThePartitionToTheHigherOwner() {
   const options = (ownerLevel) => ({ ownerLevel, maxBatchSize: 1 });
-  const loser = failure(() => read(consumer, { partition: "1", position: latestEventPosition, count: 1, options: options(1) }));
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  let loser;
+  const reads = new Promise((resolve) => {
+    loser = failure(() => read(consumer, { partition: "1", position: earliestEventPosition, count: Infinity, options: options(1), seen: resolve }));
+  });
+  await Promise.race([reads, loser]);
   const other = new EventHubConsumerClient("$Default", connection, "hub1");
   try {
     await read(other, { partition: "1", position: earliestEventPosition, count: 1, options: options(2) });

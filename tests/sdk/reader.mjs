@@ -1,7 +1,7 @@
 // Reading with the SDK: from one partition or all, until a number of events has come.
 
-// Subscribes and resolves with [{event, partitionId}] when `count` events have come; rejects on an error or after seconds.
-export function read(client, { partition, position, count, options = {}, seconds = 30 }) {
+// Subscribes and resolves with [{event, partitionId}] when `count` events have come; rejects on an error or after seconds. `seen` is called when some have.
+export function read(client, { partition, position, count, options = {}, seconds = 30, seen }) {
   const found = [];
   let subscription, timer;
   return new Promise((resolve, reject) => {
@@ -9,6 +9,7 @@ export function read(client, { partition, position, count, options = {}, seconds
     const handlers = {
       processEvents: async (events, context) => {
         for (const event of events) found.push({ event, partitionId: context.partitionId });
+        if (found.length > 0) seen?.();
         if (found.length >= count) resolve();
       },
       processError: async (error) => reject(error),
