@@ -84,18 +84,18 @@ events nothing 10 | send nothing
 says 'msg="no token for the identity".*reason="default: no credential is available: environment: neither .*; workload-identity: not set: .*; managed-identity: no IMDS at http://127.0.0.1:1: .*; azure-cli: az is not on PATH".*action=hold.*remedy='
 ship_stop
 
-# ---- renewals under load: tokens of six seconds, two workers, two connections, one request for both ----
-entra_says '{ life: 6 }'
+# ---- renewals under load: tokens of twelve seconds, two workers, two connections, one request for both ----
+entra_says '{ life: 12 }'
 before=$(asked secret)
 identity_conf load client-secret "${application[@]}" "client_secret = \${file:$dir/application}" 'max_size = 2' | ship_conf 'workers = 2'
 ship_start
 seq 100000 | awk '{ printf "{\"k\":\"k%d\",\"p\":\"load\",\"i\":%d}\n", $1 % 23, $1 }' >"$dir/load"
-send load --rate 10000 <"$dir/load" &
+send load --rate 5000 <"$dir/load" &
 loader=$!
 renewed() { [ "$(counter load token_count)" -ge "$1" ]; }
 within 60 renewed 6 || fail "token_count is $(counter load token_count)"
 # the renewals fail for a while, shorter than the token's life
-entra_says '{ life: 6, fail: 503 }'
+entra_says '{ life: 12, fail: 503 }'
 says 'area=credential msg="the token could not be renewed".*answers 503: AADSTS90033.*token="the old one is still in use"' 30
 entra_says '{ life: 3600 }'
 renewals=$(counter load token_count)
@@ -185,7 +185,7 @@ two_keys() { # stream, primary, secondary
     printf '[stream %s]\nhub = orders\nnamespace = localhost:%s\nca_file = %s\n%s\nshared_access_key_name = RootManageSharedAccessKey\nshared_access_key = %s\nshared_access_key_secondary = %s\n' \
         "$1" "$(port amqps)" "$dir/state/ca.pem" "$quick" "$2" "$3"
 }
-{ two_keys keys bm90LXRoZS1rZXktb2YtdGhpcy1odWI= "$key"; echo 'token_seconds = 5'; echo 'max_size = 2'; two_keys none bm90LXRoZS1rZXktb2YtdGhpcy1odWI= bmVpdGhlci1pcy10aGlzLW9uZQ==; } | ship_conf 'workers = 2'
+{ two_keys keys bm90LXRoZS1rZXktb2YtdGhpcy1odWI= "$key"; echo 'token_seconds = 10'; echo 'max_size = 2'; two_keys none bm90LXRoZS1rZXktb2YtdGhpcy1odWI= bmVpdGhlci1pcy10aGlzLW9uZQ==; } | ship_conf 'workers = 2'
 ship_start
 events keys 20000 | send keys --rate 2500
 events none 5 | send none
@@ -199,7 +199,7 @@ silent 'other one is in use from now on" stream=none'
 silent 'bm90LXRoZS1rZXk|bmVpdGhlci1pcy'
 ship_stop
 # the other one stays in use until it is refused in its turn: both are good here, and the hub refuses when told to
-{ two_keys both "$key" "$key"; echo 'token_seconds = 5'; echo 'max_size = 1'; } | ship_conf
+{ two_keys both "$key" "$key"; echo 'token_seconds = 10'; echo 'max_size = 1'; } | ship_conf
 ship_start
 put() { [ "$(counter both token_count)" -ge "$1" ]; }
 events both 10 | send both --flush-ms 30000

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tokens that live five seconds are renewed under load: no link detached, no connection made anew, nothing sent twice. A renewal that the
+# Tokens that live twelve seconds are renewed under load: no link detached, no connection made anew, nothing sent twice. A renewal that the
 # hub fails keeps the old token to its end. Tokens that the hub calls expired are made anew, and nothing is lost.
 # shellcheck source=tests/ship_rig.sh
 . "$(dirname "$0")/ship_rig.sh"
@@ -12,10 +12,10 @@ undisturbed() { # what
 }
 
 hub_start --hub orders:8
-ship_conf 'workers = 2' <<<"$(stream_conf orders orders; echo 'token_seconds = 5'; echo 'max_size = 2')"
+ship_conf 'workers = 2' <<<"$(stream_conf orders orders; echo 'token_seconds = 12'; echo 'max_size = 2')" # three are left for a renewal
 ship_start
 seq 200000 | awk '{ printf "{\"k\":\"k%d\",\"p\":\"load\",\"i\":%d}\n", $1 % 23, $1 }' >"$dir/load"
-send orders --rate 20000 <"$dir/load" & # ten seconds and more
+send orders --rate 10000 <"$dir/load" & # twenty seconds and more
 loader=$!
 within 60 renewed 6 || fail "token_count is $(counter orders token_count)" # two connections, each its first and two renewals
 wait "$loader"
