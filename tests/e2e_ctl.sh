@@ -76,7 +76,7 @@ errs 'no shipper drains stream orders'
 hub_start --hub orders:4 --hub direct:4
 ship_conf "workers = 2" <<<"$(stream_conf orders orders)"
 ship_start
-"$ctl" dead-letter replay --stream orders --rate 1500 2>"$dir/replay.log" &
+"$ctl" dead-letter replay --stream orders --rate 250 2>"$dir/replay.log" & # ten seconds are left to kill it in
 replay=$!
 within 60 marks_reach 300 || fail "nothing is marked: $(cat "$dir/replay.log")"
 exits "a second replay" 1 "$ctl" dead-letter replay --stream orders
