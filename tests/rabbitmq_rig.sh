@@ -14,11 +14,15 @@ rabbit_make() { # definitions (JSON) from standard input: users, queues… of th
     # shellcheck disable=SC2016 # JavaScript's own
     read -r amqp_port amqps_port dist_port epmd_port ctl_port <<<"$(node -e '
         const net = require("net")
-        const servers = Array.from({ length: 5 }, () => net.createServer().listen(0, "127.0.0.1"))
-        Promise.all(servers.map(s => new Promise(done => s.on("listening", done)))).then(() => {
-            console.log(servers.map(s => s.address().port).join(" "))
-            servers.forEach(s => s.close())
-        })')"
+        function look(first) { // the last one begins a range of ten
+            const servers = Array.from({ length: 14 }, (_, i) => net.createServer().listen(first + i, "127.0.0.1"))
+            Promise.allSettled(servers.map(s => new Promise((done, failed) => s.on("listening", done).on("error", failed)))).then(all => {
+                servers.forEach(s => s.close())
+                if (all.some(one => one.status === "rejected")) return look(first + 14)
+                console.log([0, 1, 2, 3, 4].map(i => first + i).join(" "))
+            })
+        }
+        look(10240 + Math.floor(Math.random() * 21000))')" # kept over restarts: below those which the kernel gives to others meanwhile
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext "subjectAltName=DNS:localhost,IP:127.0.0.1" \
         -keyout "$rabbit_dir/key.pem" -out "$rabbit_dir/ca.pem" 2>>"$rabbit_dir/openssl.txt" || fail "no certificate"
     cat >"$rabbit_dir/rabbitmq.conf" <<END

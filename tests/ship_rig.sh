@@ -10,7 +10,8 @@ connection=$dir/state/connection-string
 log=/dev/null            # of the shipper that was started last
 hub='' shipper=''
 failed=0 ships=0
-hub_ports=()             # chosen at the first start
+hub_doors=(amqp amqps admin)
+hub_ports=()             # of the doors, chosen at the first start
 export EHRING_RINGS=$dir/r
 quick=$'retry_backoff_ms = 20\nretry_backoff_max_seconds = 1'
 
@@ -49,12 +50,12 @@ secrets_are_kept() {
 
 hub_told() { [ -s "$dir/ports" ] || ! kill -0 "$hub" 2>/dev/null; }
 hub_start() { # options…
-    local first attempt
+    local next door attempt
     for attempt in 1 2 3 4 5; do
         rm -f "$dir/ports"
         if [ ${#hub_ports[@]} -eq 0 ]; then
-            first=$((10240 + (RANDOM * 32768 + RANDOM) % 22000))
-            hub_ports=(--amqp-port $first --amqps-port $((first + 1)) --admin-port $((first + 2)))
+            next=$((10240 + (RANDOM * 32768 + RANDOM) % 22000))
+            for door in "${hub_doors[@]}"; do hub_ports+=("--$door-port" $((next++))); done
         else
             attempt=5
         fi
@@ -69,7 +70,7 @@ hub_start() { # options…
     tail -n 5 "$dir/hub.log"
     exit 1
 }
-port() { sed -n "s/^$1=//p" "$dir/ports"; } # amqp, amqps or admin
+port() { sed -n "s/^$1=//p" "$dir/ports"; } # of a door
 hub_fault() { # a fault's text, as in ehring-hub(1): played now
     exec 9<>"/dev/tcp/127.0.0.1/$(port admin)" || { fail "no admin port"; return; }
     printf 'POST /fault HTTP/1.1\r\nHost: hub\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' "${#1}" "$1" >&9
@@ -141,8 +142,10 @@ says() { # pattern [seconds]: the log says it, sooner or later
 }
 silent() { ! grep -qE -- "$1" "$log" || fail "the log should not say: $(grep -m1 -E -- "$1" "$log")"; }
 no_rings() { ! compgen -G "$dir/r/$1/*.ring" >/dev/null; }
-drained() { # stream [seconds]: every ring of a dead producer is gone
+all_counted() { ! "$build/ehring-stat" -1 --stream "$1" 2>/dev/null | grep -qE '^ +removing_full +1'; } # what a ring had comes to the totals behind its end
+drained() { # stream [seconds]: every ring of a dead producer is gone, and in the totals
     within "${2:-30}" no_rings "$1" || fail "rings of $1 are not drained: $(basename -a "$dir/r/$1"/*.ring)"
+    within 10 all_counted "$1" || fail "a ring of $1 is gone and does not come to the totals"
 }
 counter() { # stream, name: its value, the sum over workers, of the shipper's file
     "$build/ehring-stat" -j --stream "$1" 2>/dev/null | node -e '
