@@ -18,8 +18,8 @@ stat_of() { admin GET /stats | sed -n $'s/^\t"'"$1"$'":\t\\([0-9]*\\),*$/\\1/p';
 reached() { [ "$(stat_of "$1")" -ge "$2" ]; }
 play() { admin POST /fault "$*" >/dev/null || fail "the hub does not play: $*"; }
 hub_up() {
-    hub_start --hub orders:4 --admin-port "${admin_port:-0}" --credit 1000000 "$@"
-    admin_port=$(sed -n 's/^admin=//p' "$dir/ports")
+    hub_start --hub orders:4 --credit 1000000 "$@"
+    admin_port=$(port admin)
 }
 total=0 producers=()
 ship() { # producer: 1000 events
@@ -64,7 +64,7 @@ FAULTS
 # what is done at once, while events flow
 while read -r counter_name fault; do
     before=$(stat_of "$counter_name") events=$(stat_of events)
-    play "late-dispositions delay=1s"
+    play "late-dispositions delay=60s"
     ship "p$total"
     within 60 reached events $((events + 1)) || fail "$fault: no event came"
     play "${fault//+/$'\n'}"
