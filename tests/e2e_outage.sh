@@ -22,13 +22,14 @@ for ((capacity = 65536; capacity * 2 * ${#producers[@]} <= mib << 20;)); do ((ca
 lines=$((capacity / 4096 * 5 / 4)) # of a producer that stays: more than its ring takes
 
 audit() {
-    local tries
-    for tries in 1 2 3 4 5; do # 3 of a busy ring says: try again
+    local status
+    told() { # 3 of a busy ring says: try again
         "$build/ehring-stat" --audit >"$dir/audit" 2>"$dir/audit.err"
-        local status=$?
-        [ $status -eq 3 ] || break
-    done
-    [ $status -eq 0 ] || { fail "$1: audit exits with $status (try $tries)"; cat "$dir/audit" "$dir/audit.err"; }
+        status=$?
+        [ $status -ne 3 ]
+    }
+    within 10 told
+    [ $status -eq 0 ] || { fail "$1: audit exits with $status"; cat "$dir/audit" "$dir/audit.err"; }
 }
 rings() { # expression over `rings`, printed
     # shellcheck disable=SC2016 # JavaScript's own

@@ -118,13 +118,13 @@ export class Shipper {
     return sums
   }
   async audit() { // the stream's ledger; a ring that is too busy for a consistent cut is asked again
-    for (let tries = 0; tries < 20; tries++) {
+    for (const end = Date.now() + 10000; Date.now() < end; await sleep(10)) {
       const { status, stdout, stderr } = await this.place.output('stat', ['--audit', '-j', '--rings', this.rings, '--stream', 'orders'])
       if (status === 3) continue
       check(status === 0, `${this.name}: --audit exits with ${status}: ${stderr}`)
       return JSON.parse(stdout).streams[0]
     }
-    throw new Error(`${this.name}: --audit cannot tell, twenty times`)
+    throw new Error(`${this.name}: --audit cannot tell for 10 s`)
   }
   deadLetters() { // of this stream, as objects
     const dir = `${this.place.dir}/dead-${this.name}/orders`
