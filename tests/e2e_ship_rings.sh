@@ -61,7 +61,7 @@ within 20 all_removed || fail "accepted $(counter bad accepted_events), not 130"
 
 # ---- living rings whose words go wrong ----
 feeder=''
-fed() { [ "$(edit "$ring" 'get(gate) > 0 && get(gate) == get(writePos)')" = true ]; }
+fed() { [ "$(edit "$ring" 'get(gate) == get(writePos) && get(gate) == posOf(20) && posOf(20) > posOf(19)')" = true ]; } # all of them
 begin() { # name: a living producer whose first 20 events are accepted
     local fifo=$dir/fifo.$1
     [ -e "$fifo" ] || mkfifo "$fifo"
