@@ -192,7 +192,8 @@ arrived "another key" at_least "${sent[@]}"
 kill -STOP "$hub"
 events i 2000 40 | send orders
 sent+=(i:2000)
-within 10 test "$(counter orders inflight_bytes)" -gt 0
+flies() { [ "$(counter orders inflight_bytes)" -gt 0 ]; }
+within 10 flies || fail "nothing is sent to a hub that stands still"
 kill "$shipper"
 says 'msg="stopping, draining what is written"'
 hup 'msg="stopping: the configuration is not read again"'
