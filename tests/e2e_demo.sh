@@ -31,7 +31,7 @@ TRANSPORT=websocket PROXY=1 WORKERS=2 NET=auto demo || fail "over a WebSocket th
 grep -q 'WebSocket in TLS, through tinyproxy' "$dir/out" || fail "not over a WebSocket through a proxy"
 grep -qE '^proxy +[1-9][0-9]* tunnels?$' "$dir/out" || fail "nothing went through the proxy"
 
-EVENTS=5000000 tools/demo/demo.sh >"$dir/out" 2>&1 &
+EVENTS=400000000 tools/demo/demo.sh >"$dir/out" 2>&1 &
 demo_pid=$!
 shipper=''
 for _ in $(seq 200); do
