@@ -53,7 +53,7 @@ FAULTS
 
 # a client certificate is needed: made by the hub itself
 hub_start --client-ca "$dir/state/ca.pem" --client-cert-dir "$dir/client" --verbose
-greeted() { grep -qaE 'AMQP|alert' "$dir/greeting"; }
+greeted() { grep -qaE 'AMQP|alert|errno' "$dir/greeting"; }
 greet() { # options…: what comes back is in $dir/greeting
     : >"$dir/greeting"
     (printf 'AMQP\3\1\0\0'; within 20 greeted) | tls -quiet -no_ign_eof "$@" >"$dir/greeting"
