@@ -31,14 +31,14 @@ done
 # ---- where the time goes: by perf, if it is here and may look; and else that it is not, or may not ----
 short='--warmup 0 --seconds 0 --latency-seconds 0 --idle-seconds 0 --floor-seconds 0 --sink-seconds 0'
 # shellcheck disable=SC2086
-profile() { # what it is, PATH: one with this perf alone, or none
-    timeout 60 env PATH="$2" "$bench" ship $short --profile-seconds 1 --json "$dir/profile.json" >"$dir/out" 2>"$dir/err" || complain "$1: exit status $?"
+profile() { # what it is, PATH: one with this perf alone, or none, seconds
+    timeout 60 env PATH="$2" "$bench" ship $short --profile-seconds "$3" --json "$dir/profile.json" >"$dir/out" 2>"$dir/err" || complain "$1: exit status $?"
     [ -s "$dir/err" ] && complain "$1: said on stderr: $(cat "$dir/err")"
 }
 sum() { # of the figures of the rows with this pattern
     grep -E "^  ($1) +[0-9]" "$dir/out" | sed -E 's/.* ([0-9.]+) +[0-9.]+%$/\1/' | awk '{ sum += $1 } END { printf "%.0f", sum * 1e4 }'
 }
-profile 'a profile' "$PATH"
+profile 'a profile' "$PATH" 5 # on a machine that is busy elsewhere one second's samples do not show ten functions
 if ! grep -q '^No profile of the shipper: perf ' "$dir/out"; then
     row "all of it, while perf looks +$number +100\.0%"
     for part in kernel 'of the kernel: sending by TCP' "of the kernel: the hub's end of loopback" OpenSSL 'C library' 'the shipper itself'; do
@@ -51,7 +51,7 @@ if ! grep -q '^No profile of the shipper: perf ' "$dir/out"; then
     has "$dir/profile.json" '"ship: where the shipper.s time goes"'
 fi
 mkdir "$dir/path"
-profile 'no perf' "$dir/path"
+profile 'no perf' "$dir/path" 1
 has "$dir/out" '^No profile of the shipper: perf is not installed \(linux-perf\)\.$'
 has "$dir/profile.json" 'No profile of the shipper: perf is not installed'
 grep -q '"median"' "$dir/profile.json" && complain "no perf: there are rows all the same"
@@ -61,7 +61,7 @@ printf 'Error:\nAccess to performance monitoring and observability operations is
 exit 255
 SH
 chmod +x "$dir/path/perf"
-profile 'a perf that may not look' "$dir/path"
+profile 'a perf that may not look' "$dir/path" 1
 has "$dir/out" '^No profile of the shipper: perf could not look at it: Access to performance monitoring and observability operations is limited\.$'
 
 # ---- a peer that cannot do it says why ----
