@@ -163,7 +163,7 @@ conf_of 'transport = websocket'
 check "no WebSocket there" 7 '^ok +orders +tls ' '^fail +orders +websocket '
 
 # ---- who we are, and what we may ----
-conf_of "$(connection_of 's/SharedAccessKey=.../SharedAccessKey=AAA/')"
+conf_of "$(connection_of 's/SharedAccessKey=....../SharedAccessKey=AAAAAA/')"
 check "a wrong key" 8 '^ok +orders +amqp ' '^fail +orders +token .*status 401.* -> check SharedAccessKeyName and SharedAccessKey'
 conf_of "$(connection_of 's/SharedAccessKeyName=[^;]*/SharedAccessKeyName=nobody/')"
 check "a policy that is none" 8 '^fail +orders +token .*policy nobody'

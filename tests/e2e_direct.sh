@@ -58,7 +58,7 @@ direct "no certificate to trust" 1 'not trusted' --ca-file /etc/ssl/certs/ca-cer
 direct "no such certificate" 1 'missing.pem' --ca-file "$dir/missing.pem" "$dir/whole"
 direct "no connection string" 2 'No such file' --connection-string-file "$dir/missing" "$dir/whole"
 direct "options of rings" 2 'not with --direct' --stream orders "$dir/whole"
-sed 's/SharedAccessKey=.../SharedAccessKey=AAA/' "$dir/state/connection-string" >"$dir/wrong"
+sed 's/SharedAccessKey=....../SharedAccessKey=AAAAAA/' "$dir/state/connection-string" >"$dir/wrong"
 direct "a wrong key" 1 'RootManageSharedAccessKey' --connection-string-file "$dir/wrong" "$dir/whole"
 key=$(sed 's/.*SharedAccessKey=//' "$dir/state/connection-string")
 ! grep -qF "$key" "$dir/err" || fail "a key in a message"
