@@ -32,7 +32,11 @@ events calm 500 | send orders --flush-ms 30000
 undisturbed "a failed renewal"
 
 # ---- expired by the hub, under load: new connections with new tokens, at least once, in order ----
-send orders --rate 20000 <"$dir/load" &
+# shellcheck disable=SC2016 # awk's own
+awk -v stop="$dir/stop" -v count="$dir/count" 'BEGIN { # until it is told to stop
+    for (i = 1; i % 1000 || (getline line <stop) < 0; i++) printf "{\"k\":\"k%d\",\"p\":\"more\",\"i\":%d}\n", i % 23, i
+    print i - 1 >count
+}' | send orders --rate 20000 &
 loader=$!
 for _ in 1 2 3; do
     connects=$(counter orders connect_count)
@@ -40,10 +44,11 @@ for _ in 1 2 3; do
     more_connects() { [ "$(counter orders connect_count)" -gt "$connects" ]; }
     within 30 more_connects || fail "no new connection after the hub called the token expired"
 done
+touch "$dir/stop"
 wait "$loader"
 drained orders
 says 'msg="the service withdrew the authorisation: a new token is needed"'
-arrived "expired tokens" at_least load:200000 calm:500
+arrived "expired tokens" at_least load:200000 calm:500 more:"$(cat "$dir/count")"
 "$build/ehring-stat" --audit >"$dir/audit" || { fail "the audit ends with $?"; cat "$dir/audit"; }
 ship_stop
 [ $failed -eq 0 ] && echo "tokens come and go, events arrive"
