@@ -191,7 +191,7 @@ test: setup
 	+$(MAKE) --no-print-directory $(JOBS) tests layering
 	tests/run.sh all
 
-# Under a quarter of an hour; PROFILE=full may take an hour. COMPARE=OLD.json names what has changed since.
+# Under a quarter of an hour; PROFILE=full takes half an hour. COMPARE=OLD.json names what has changed since.
 PROFILE ?= short
 peers: $(PEER_FILES)
 bench: setup-bench

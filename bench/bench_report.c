@@ -42,7 +42,7 @@ struct report {
 static const char usage[] =
     "usage: ehring-bench report [OPTION]...\n"
     "Measures by a plan and writes report.md, report.json and pictures. A report.json that is there becomes previous.json.\n"
-    "  --profile NAME      smoke, short or full; default short: under a quarter of an hour; full may take an hour\n"
+    "  --profile NAME      smoke, short or full; default short: under a quarter of an hour; full takes half an hour\n"
     "  --dir DIR           where to; default build/bench\n"
     "  --compare OLD.json  say in the report what has changed since\n"
     "  --only TEXT         the steps alone whose group or command has this text\n"
