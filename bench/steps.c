@@ -75,14 +75,19 @@ int steps_put_memcpy(struct ring_writer *writer, const void *payload, size_t len
 
 RING_PUT_WIDE int steps_put_inline(struct ring_writer *writer, const void *payload, size_t len)
 {
+    uint64_t end_pos = ring_put_end_pos(writer->pos, len);
+
     ring_copy_wide(ring_put_begin(writer, len), payload, len);
+    writer_advance(writer, writer->pos, end_pos);
     return 0;
 }
 
 RING_PUT_WIDE int steps_put_published(struct ring_writer *writer, const void *payload, size_t len)
 {
+    uint64_t end_pos = ring_put_end_pos(writer->pos, len);
+
     ring_copy_wide(ring_put_begin(writer, len), payload, len);
-    writer_store(writer, writer->pos, writer->event_count);
+    writer_store(writer, end_pos, writer_advance(writer, writer->pos, end_pos));
     return 0;
 }
 

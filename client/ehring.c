@@ -42,7 +42,9 @@ int ehring_sendv(struct ehring *ring, const struct iovec *parts, int part_count,
     err = ehring_reserve(ring, len, key, &payload);
     if (err)
         return err;
+    ring->reserved = false; /* nor is it the caller's, if a part cannot be read */
     parts_copy(payload, parts, part_count);
+    ring->reserved = true;
     return ehring_commit(ring, len);
 }
 

@@ -7,6 +7,10 @@
  * ehring_post(), which does that. Handing a handle over to another thread needs the same synchronisation as any plain memory.
  * Functions that take no handle may be called by any thread at any time.
  *
+ * Signals: a handler may send through a handle that nothing else uses; not through one that the code it interrupts may be using, which is
+ * as bad as two threads, and not by ehring_post(). A payload that cannot be read faults in the caller: one that catches the signal and
+ * jumps out of the call finds nothing of that event in the ring, and goes on.
+ *
  * Fork: a handle belongs to the process that opened it. In a child every call on it returns EHRING_E_FORKED and writes nothing;
  * ehring_close() only frees memory there. The child opens rings of its own. ehring_post() does so by itself.
  *

@@ -37,12 +37,18 @@ static inline struct ring_writer *writer_of(const struct ehring *ring)
 /* Counts the refusal under the code's reason and returns the code; EHRING_E_FORKED in a child, where nothing may be touched. */
 int handle_refuse(struct ehring *ring, int code);
 
-/* May this handle send now? 0, EHRING_E_CLOSED or EHRING_E_RESERVED. Looks at nothing in the ring. */
+/* May this handle send now? 0, EHRING_E_CLOSED or EHRING_E_RESERVED. Looks at nothing in the ring. A reservation that is open and not the
+ * caller's is of a call that was left by a jump out of a signal, when its payload could not be read: it is given back. */
 static inline int handle_check(const struct ehring *ring)
 {
     if (__builtin_expect(!ring, 0))
         return EHRING_E_CLOSED;
-    return __builtin_expect(ring->reserved, 0) ? EHRING_E_RESERVED : 0;
+    if (__builtin_expect(!*ring->words.open, 1))
+        return 0;
+    if (ring->reserved)
+        return EHRING_E_RESERVED;
+    ring_writer_discard(writer_of(ring));
+    return 0;
 }
 
 /* EHRING_E_CLOSED, EHRING_E_FORKED or 0. */

@@ -98,15 +98,19 @@ int ring_writer_put_long(struct ring_writer *writer, const void *payload, size_t
 
 static RING_PUT_WIDE int put_wide(struct ring_writer *writer, const void *payload, size_t len)
 {
+    uint64_t end_pos = ring_put_end_pos(writer->pos, len);
+
     ring_copy_wide(ring_put_begin(writer, len), payload, len);
-    ring_put_end(writer);
+    ring_put_end(writer, end_pos);
     return 0;
 }
 
 static WIDEST int put_widest(struct ring_writer *writer, const void *payload, size_t len)
 {
+    uint64_t end_pos = ring_put_end_pos(writer->pos, len);
+
     copy_widest(ring_put_begin(writer, len), payload, len);
-    ring_put_end(writer);
+    ring_put_end(writer, end_pos);
     return 0;
 }
 

@@ -72,14 +72,25 @@ RING_PUT_INLINE void ring_copy_narrow(uint8_t *to, const uint8_t *from, size_t l
     *(ring_word16 *)to_last = *(const ring_word16 *)from_last;
 }
 
-RING_PUT_WIDE RING_PUT_INLINE void ring_copy_128(uint8_t *to, const uint8_t *from)
+RING_PUT_WIDE RING_PUT_INLINE void ring_copy_64(uint8_t *to, const uint8_t *from)
 {
     ring_word32 a = *(const ring_word32 *)from, b = *(const ring_word32 *)(from + 32);
-    ring_word32 c = *(const ring_word32 *)(from + 64), d = *(const ring_word32 *)(from + 96);
+    *(ring_word32 *)to = a;
+    *(ring_word32 *)(to + 32) = b;
+}
+
+RING_PUT_WIDE RING_PUT_INLINE void ring_copy_96(uint8_t *to, const uint8_t *from)
+{
+    ring_word32 a = *(const ring_word32 *)from, b = *(const ring_word32 *)(from + 32), c = *(const ring_word32 *)(from + 64);
     *(ring_word32 *)to = a;
     *(ring_word32 *)(to + 32) = b;
     *(ring_word32 *)(to + 64) = c;
-    *(ring_word32 *)(to + 96) = d;
+}
+
+RING_PUT_WIDE RING_PUT_INLINE void ring_copy_128(uint8_t *to, const uint8_t *from)
+{
+    ring_copy_64(to, from);
+    ring_copy_64(to + 64, from + 64);
 }
 
 /* What is written last overlaps what is there, so that no length has a rest; a loop's stores are aligned: half of them would lie in two
@@ -99,6 +110,11 @@ RING_PUT_WIDE RING_PUT_INLINE void ring_copy_wide(uint8_t *to, const uint8_t *fr
         *(ring_word32 *)(to + 32) = b;
         *(ring_word32 *)(to + len - 64) = c;
         *(ring_word32 *)(to + len - 32) = d;
+    } else if (len <= RING_PUT_SHORT_BYTES_MAX) { /* no loop: its registers would be saved for every event */
+        if (len > 192)
+            ring_copy_64(to + 96, from + 96);
+        ring_copy_96(to, from);
+        ring_copy_96(to + len - 96, from + len - 96);
     } else {
         const uint8_t *from_last = from + len - 128;
         uint8_t *to_last = to + len - 128;
@@ -110,29 +126,31 @@ RING_PUT_WIDE RING_PUT_INLINE void ring_copy_wide(uint8_t *to, const uint8_t *fr
     }
 }
 
+RING_PUT_INLINE uint64_t ring_put_end_pos(uint64_t pos, size_t len)
+{
+    return pos + ring_align16(sizeof(struct ring_head) + len);
+}
+
 /* True: an event of bytes alone needs no thought, ring_put_short or ring_writer_put_long takes it. In a child all is zero: false. */
 RING_PUT_INLINE bool ring_put_is_plain(const struct ring_writer *writer, size_t len)
 {
-    uint64_t end_pos = writer->pos + ring_align16(sizeof(struct ring_head) + len);
-
-    return RING_LIKELY(len < writer->plain_end) && RING_LIKELY(end_pos <= writer->easy_end_pos);
+    return RING_LIKELY(len < writer->plain_end) && RING_LIKELY(ring_put_end_pos(writer->pos, len) <= writer->easy_end_pos);
 }
 
-/* A plain event in three steps: the head, then the copy to where this returns, then the publication. The writer's own words go first:
- * nobody else sees them, and no register need keep them over the copy. */
-RING_PUT_INLINE uint8_t *ring_put_begin(struct ring_writer *writer, size_t len)
+/* A plain event in three steps: the head, then the copy to where this returns, then the position and the publication. The writer's own
+ * words go last: a payload that cannot be read, whose signal the caller catches and leaves, has moved nothing. */
+RING_PUT_INLINE uint8_t *ring_put_begin(const struct ring_writer *writer, size_t len)
 {
     uint64_t pos = writer->pos;
     uint8_t *at = writer->data + (pos & writer->mask);
 
     record_write_head(writer, at, pos, (uint32_t)sizeof(struct ring_head) + (uint32_t)len, 0, 0, 0);
-    writer_advance(writer, pos, pos + ring_align16(sizeof(struct ring_head) + len));
     return at + sizeof(struct ring_head);
 }
 
-RING_PUT_INLINE void ring_put_end(struct ring_writer *writer)
+RING_PUT_INLINE void ring_put_end(struct ring_writer *writer, uint64_t end_pos)
 {
-    writer_store(writer, writer->pos, writer->event_count);
+    writer_store(writer, end_pos, writer_advance(writer, writer->pos, end_pos));
     uint64_t number = order_load_sleeping_registered(&writer->shipper->sleeping.number); /* S2 */
     if (RING_UNLIKELY(number != writer->bell_seen))
         ring_bell_answer(writer, number);
@@ -140,8 +158,10 @@ RING_PUT_INLINE void ring_put_end(struct ring_writer *writer)
 
 RING_PUT_WIDE RING_PUT_INLINE void ring_put_short(struct ring_writer *writer, const void *payload, size_t len)
 {
+    uint64_t end_pos = ring_put_end_pos(writer->pos, len);
+
     ring_copy_wide(ring_put_begin(writer, len), payload, len);
-    ring_put_end(writer);
+    ring_put_end(writer, end_pos);
 }
 
 #endif

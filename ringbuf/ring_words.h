@@ -1,4 +1,5 @@
-/* The two words that a caller looks at before every event without a call: is the handle this process's, and what does the stream take? */
+/* The words that a caller looks at before every event without a call: is the handle this process's, does a reservation stand open, and
+ * what does the stream take? */
 #ifndef EHRING_RING_WORDS_H
 #define EHRING_RING_WORDS_H
 
@@ -11,6 +12,7 @@
 
 struct ring_writer_words {
     const bool *alive;                       /* wiped by fork, which is its only writer */
+    const bool *open;                        /* a reservation; false in a child */
     const _Atomic uint32_t *event_bytes_max; /* in the shipper's region: a child does not have it */
 };
 
