@@ -43,7 +43,7 @@
 #define RING_STRIPE_BYTES                                                                                                                  \
     65536u /* an unkeyed event's class is its stripe modulo RING_CLASS_COUNT; the first event of a stripe has a time */
 #define RING_CAPACITY_MIN (UINT64_C(64) << 10)
-#define RING_CAPACITY_MAX (UINT64_C(64) << 30)
+#define RING_CAPACITY_MAX (UINT64_C(32) << 30)
 #define RING_RECORD_SHARE 8u    /* no record is larger than capacity / RING_RECORD_SHARE */
 #define RING_KEY_BYTES_MAX 512u /* 128 characters of at most four bytes */
 #define RING_META_BYTES_MAX 65536u
@@ -78,6 +78,7 @@ struct ring_head {
     uint16_t key_len;
 };
 static_assert(sizeof(struct ring_head) == 16, "head");
+static_assert(RING_CAPACITY_MAX / RING_RECORD_ALIGN < UINT64_C(1) << 32, "a head of the lap before has another pos16");
 static_assert(offsetof(struct ring_head, route) == 6 && offsetof(struct ring_head, pos16) == 8, "head");
 static_assert(offsetof(struct ring_head, kind) == 12 && offsetof(struct ring_head, key_len) == 14, "head");
 

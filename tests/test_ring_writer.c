@@ -288,3 +288,22 @@ Test(ring_writer, a_killed_writers_count_ahead_of_its_position_is_told_by_the_he
     cr_assert_eq(ring_count_pending(rig.ring), 7);
     rig_close(&rig);
 }
+
+/* A head says where it lies, in 32 bits of sixteen bytes: never so little that one of the lap before could be taken for one of this lap. */
+Test(ring_writer, no_head_of_the_lap_before_is_believed_in_the_largest_ring)
+{
+    const uint64_t capacity = RING_CAPACITY_MAX;
+    void *data = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct ring_producer *producer = calloc(1, sizeof(*producer));
+    struct ring ring = {.producer = producer, .data = data, .mask = capacity - 1, .capacity = capacity};
+
+    if (data == MAP_FAILED)
+        cr_skip_test("no room for its addresses");
+    for (uint16_t i = 0; i < 10; i++)
+        ((struct ring_head *)data)[i] = (struct ring_head){.len = 16, .seq16 = i, .pos16 = i, .kind = RING_KIND_DATA};
+    order_none_store64(&producer->hot.event_count, 10);
+    order_none_store64(&producer->hot.write_pos, capacity); /* a lap further */
+    cr_expect_eq(ring_committed_events(&ring), 10);
+    free(producer);
+    munmap(data, capacity);
+}
