@@ -15,6 +15,11 @@
  * shipper would make dead letters of the few that come between. What is larger looks at the limit itself, which costs it nothing. */
 #define PLAIN_BYTES_MAX 4096u
 
+/* So many events stand unpublished at the most, and those of a grain: a head has sixteen bits of their number, by which a reader tells the
+ * ones that were counted and not published when the writer died (ring_committed_events). */
+#define QUIET_EVENTS_MAX 32768u
+static_assert(QUIET_EVENTS_MAX + RING_STRIPE_BYTES / RING_RECORD_ALIGN <= UINT16_MAX, "quiet events");
+
 static void write_front(struct ring_writer *writer, const struct ring_shape *shape, const struct ring_place *place);
 static int reserve_slowly(struct ring_writer *writer, const struct ring_shape *shape, struct ring_place *place);
 static void write_pad(struct ring_writer *writer, uint64_t end_pos);
@@ -145,7 +150,8 @@ static __attribute__((noinline)) int reserve_slowly(struct ring_writer *writer, 
     if (!ring_writer_fits(writer, place))
         return -EAGAIN;
     /* T1: a tap believes what is half a lap old, so publication must not lag behind by more than an eighth, quiet or not. */
-    if (writer->pos - writer->quiet_pos >= writer->capacity / RING_RECORD_SHARE) {
+    if (writer->pos - writer->quiet_pos >= writer->capacity / RING_RECORD_SHARE ||
+        writer->event_count - order_none_load64(&writer->producer->hot.event_count) >= QUIET_EVENTS_MAX) {
         ring_writer_publish(writer);
         writer->quiet_pos = writer->pos;
     }

@@ -307,3 +307,19 @@ Test(ring_writer, no_head_of_the_lap_before_is_believed_in_the_largest_ring)
     free(producer);
     munmap(data, capacity);
 }
+
+/* A head has sixteen bits of its event's number: more events than that must not stand between the two stores. */
+Test(ring_writer, a_count_ahead_by_a_long_array_is_told_too)
+{
+    struct rig rig;
+    void *to;
+
+    rig_open(&rig, UINT64_C(32) << 20);
+    for (int i = 0; i < 70000; i++) {
+        cr_assert_eq(ring_writer_reserve(rig.writer, &(struct ring_shape){.payload_len = 1}, &to), 0);
+        ring_writer_commit_quiet(rig.writer, 1);
+    }
+    order_none_store64(&rig.writer->producer->hot.event_count, 70000); /* killed here */
+    cr_assert_eq((int64_t)ring_committed_events(rig.ring), ring_count_pending(rig.ring));
+    rig_close(&rig);
+}
