@@ -173,7 +173,7 @@ EHRING_API const char *ehring_open_error(void);
  *   EHRING_E_EVENT_TOO_LARGE              the stream's limit: what the hub's link allows, 1 MiB less 512 bytes until the shipper knows.
  *                                         Counted are the payload, twice the key, and the optional fields. A limit that comes
  *                                         down below 4 KiB holds for smaller plain events from the ring's next 64 KiB on
- *   EHRING_E_RING_TOO_SMALL               an eighth of the ring, with 16 bytes for the head
+ *   EHRING_E_RING_TOO_SMALL               an eighth of the ring, with 24 bytes for head and time
  *   EHRING_E_KEY_TOO_LONG, EHRING_E_KEY_NOT_UTF8
  *   EHRING_E_INVALID                      data is NULL and the length is not 0
  *   EHRING_E_CLOSED, EHRING_E_FORKED, EHRING_E_RESERVED

@@ -14,6 +14,7 @@
 /* Plain events up to here go by the stream's limit as it was when their grain began: no service's is that small, and if one were, the
  * shipper would make dead letters of the few that come between. What is larger looks at the limit itself, which costs it nothing. */
 #define PLAIN_BYTES_MAX 4096u
+#define TIME_BYTES 8u
 
 /* So many events stand unpublished at the most, and those of a grain: a head has sixteen bits of their number, by which a reader tells the
  * ones that were counted and not published when the writer died (ring_committed_events). */
@@ -98,7 +99,8 @@ int ring_writer_place(const struct ring_writer *writer, const struct ring_shape 
 
     if (place_at(writer, shape, writer->pos, place) > rest)
         place_at(writer, shape, writer->pos + rest, place);
-    return place->len > writer->record_max ? -EMSGSIZE : 0;
+    /* With room for a time also where it has none: what is taken once is taken always. */
+    return place->len + (place->flags & RING_FLAG_TIME ? 0 : TIME_BYTES) > writer->record_max ? -EMSGSIZE : 0;
 }
 
 bool ring_writer_fits(struct ring_writer *writer, const struct ring_place *place)

@@ -85,11 +85,34 @@ Test(ring_writer, refuses_record_larger_than_an_eighth_of_the_ring)
     rig_open(&rig, 65536);
     cr_assert_eq(ring_writer_record_max(rig.writer), 8192);
     cr_assert_eq(rig_put(&rig, big, 8192 - 16 - 8), 0, "the first has a time");
-    cr_assert_eq(rig_put(&rig, big, 8192 - 16), 0);
-    cr_assert_eq(rig_put(&rig, big, 8192 - 15), -EMSGSIZE);
+    cr_assert_eq(rig_put(&rig, big, 8192 - 16 - 8), 0);
+    cr_assert_eq(rig_put(&rig, big, 8192 - 15 - 8), -EMSGSIZE, "the next with a time would not do");
     cr_assert_eq(ring_writer_reserve(rig.writer, &(struct ring_shape){.payload_len = UINT32_MAX}, &to), -EMSGSIZE);
     cr_assert_eq(rig_drain(&rig), 2);
     rig_close(&rig);
+}
+
+/* Not now and then, when it happens to be the first of a stripe and gets a time. */
+Test(ring_writer, takes_a_length_always_or_never)
+{
+    static const uint64_t capacities[] = {65536, 131072, 524288, 1 << 20};
+
+    for (size_t i = 0; i < sizeof(capacities) / sizeof(capacities[0]); i++)
+        for (uint32_t less = 0; less <= 48; less++) {
+            uint32_t len = (uint32_t)(capacities[i] / RING_RECORD_SHARE) - less;
+            int first = 0;
+            struct rig rig;
+            rig_open(&rig, capacities[i]);
+            for (int n = 0; n < 30; n++) {
+                int err = rig_put(&rig, big, len);
+                first = n == 0 ? err : first;
+                cr_assert_eq(err, first, "event %d of %u bytes in a ring of %llu", n, len, (unsigned long long)capacities[i]);
+                cr_assert_eq(rig_put(&rig, big, 1), 0);
+                rig_drain(&rig);
+            }
+            cr_assert_eq(first, less >= 24 ? 0 : -EMSGSIZE, "%u bytes", len);
+            rig_close(&rig);
+        }
 }
 
 Test(ring_writer, says_full_and_writes_nothing_then_goes_on_where_it_was)
