@@ -92,8 +92,9 @@ static int slot_open(struct slot *slot, const char *stream)
     err = at_thread_end();
     if (!err)
         err = ehring_open(&options, &slot->ring);
-    if (strlen(stream) < sizeof(slot->stream))
-        strcpy(slot->stream, stream);
+    if (strlen(stream) >= sizeof(slot->stream)) /* refused, and not to be remembered under the name that is there */
+        return err;
+    strcpy(slot->stream, stream);
     slot->open_code = err;
     slot->retry_ns = err ? clock_now_ns() + RETRY_NS : 0;
     return err;

@@ -136,6 +136,26 @@ Test(client_post, streams_that_cannot_be_opened_take_nobodys_place)
     rig_close(&rig);
 }
 
+Test(client_post, a_name_that_is_too_long_is_nobody_elses_refusal)
+{
+    char stream[8], too_long[EHRING_NAME_BYTES_MAX + 2];
+    struct rig rig;
+
+    thread_rig(&rig);
+    memset(too_long, 'n', sizeof(too_long) - 1);
+    too_long[sizeof(too_long) - 1] = '\0';
+    for (unsigned i = 1; i < EHRING_THREAD_STREAMS_MAX; i++) {
+        snprintf(stream, sizeof(stream), "s%u", i);
+        stream_dir(&rig, stream);
+        cr_expect_eq(ehring_post(stream, "x", 1, NULL), 0);
+    }
+    cr_expect_eq(ehring_post("none", "x", 1, NULL), EHRING_E_NO_STREAM_DIR);
+    cr_expect_eq(ehring_post(too_long, "x", 1, NULL), EHRING_E_PATH_TOO_LONG);
+    cr_expect_eq(ehring_post("none", "x", 1, NULL), EHRING_E_NO_STREAM_DIR);
+    ehring_thread_close();
+    rig_close(&rig);
+}
+
 Test(client_post, a_child_makes_rings_of_its_own)
 {
     struct rig rig;
