@@ -1,6 +1,7 @@
 /* Opening and closing a ring: options, directories, and the sentence about what failed. */
 #include <assert.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,33 +25,39 @@ static int make_dir(const char *path, mode_t mode);
 static int code_of(int err);
 static int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A thread that is cancelled in the middle would leave a ring that lives and is nobody's. */
 int ehring_open(const struct ehring_options *options, struct ehring **out)
 {
-    int saved_errno = errno;
+    int saved_errno = errno, cancel_state;
     int err;
 
     if (!out)
         return fail(EHRING_E_INVALID, "out is NULL");
     *out = NULL;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     err = check_options(options);
     if (!err)
         err = open_ring(options, out);
+    pthread_setcancelstate(cancel_state, &cancel_state);
     errno = saved_errno;
     return err;
 }
 
+/* Nor may it end here: while it waits for a sync it holds the lock of all rings. */
 void ehring_close(struct ehring *ring)
 {
-    int saved_errno = errno;
+    int saved_errno = errno, cancel_state;
 
     if (!ring)
         return;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     if (ring_writer_alive(writer_of(ring))) {
         sync_remove(ring);
         if (ring->reserved)
             ring_writer_discard(writer_of(ring));
     }
     ring_writer_close(writer_of(ring)); /* and the handle with it */
+    pthread_setcancelstate(cancel_state, &cancel_state);
     errno = saved_errno;
 }
 

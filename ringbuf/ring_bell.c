@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -72,19 +73,22 @@ __attribute__((cold)) int ring_bell_answer(struct ring_writer *writer, uint64_t 
     return 0;
 }
 
-/* A socket of its own for each ring of the bell: the application may close descriptors it does not know, and a sleep is rare. */
+/* A socket of its own for each ring of the bell: the application may close descriptors it does not know, and a sleep is rare. A thread that
+ * is cancelled does not end here, in the middle of a call that was to send an event. */
 void ring_bell_send(const char *path)
 {
     struct sockaddr_un address;
-    int fd;
+    int fd, cancel_state;
 
     if (bell_address(path, &address) != 0)
         return;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    (void)sendto(fd, "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&address, sizeof(address));
-    close(fd);
+    if (fd >= 0) {
+        (void)sendto(fd, "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&address, sizeof(address));
+        close(fd);
+    }
+    pthread_setcancelstate(cancel_state, &cancel_state);
 }
 
 int ring_writer_wait_room(struct ring_writer *writer, const struct ring_shape *shape, int64_t deadline_ns)

@@ -136,6 +136,32 @@ Test(client_post, streams_that_cannot_be_opened_take_nobodys_place)
     rig_close(&rig);
 }
 
+static void *post_when_cancelled(void *arg)
+{
+    int *err = arg;
+
+    pthread_cancel(pthread_self());
+    *err = ehring_post(RIG_STREAM, "x", 1, NULL);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* the wish is still there: with the address sanitizer it must not come true */
+    return NULL;
+}
+
+Test(client_post, a_thread_that_is_cancelled_ends_behind_its_event_and_closes_its_ring)
+{
+    struct rig rig;
+    pthread_t thread;
+    int err = 1;
+
+    thread_rig(&rig);
+    cr_assert_eq(pthread_create(&thread, NULL, post_when_cancelled, &err), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(err, 0);
+    rig_attach(&rig, rig.stream_dir);
+    cr_expect_eq(ring_producer(rig.file)->hot.closed, 1);
+    rig_expect(&rig, "x", 1, NULL);
+    rig_close(&rig);
+}
+
 Test(client_post, a_name_that_is_too_long_is_nobody_elses_refusal)
 {
     char stream[8], too_long[EHRING_NAME_BYTES_MAX + 2];
