@@ -55,7 +55,8 @@ RING_PUT_WIDE int ring_writer_put(struct ring_writer *writer, const struct ring_
     return writer_publish(writer, end_pos, writer_advance(writer, pos, end_pos));
 }
 
-static int put_narrow(struct ring_writer *writer, const struct ring_shape *shape, const void *payload)
+/* Never inlined: in ring_writer_put it would be compiled for AVX2, and it is there for processors that do not have it. */
+static __attribute__((noinline)) int put_narrow(struct ring_writer *writer, const struct ring_shape *shape, const void *payload)
 {
     uint32_t flags = record_flags(writer, shape), payload_len = shape->payload_len, key_room = ring_align8(shape->key_len);
     uint64_t pos = writer->pos, end_pos = pos + ring_align16(sizeof(struct ring_head) + key_room + (uint64_t)payload_len);
