@@ -78,7 +78,7 @@ static int read_options(int argc, char *argv[], struct scale_options *o)
     const struct options_field fields[] = {
         {.name = "machines", .to32 = &f->machines, .min = 1, .max = 100000},
         {.name = "rings", .to32 = &f->rings, .min = 1, .max = 1000000},
-        {.name = "ring-bytes", .to64 = &f->ring_bytes, .min = 65536, .max = UINT64_C(1) << 35},
+        {.name = "ring-bytes", .to64 = &f->ring_bytes, .min = 65536, .max = UINT64_C(1) << 36},
         {.name = "rate", .to64 = &f->rate, .min = 1, .max = 1000000000},
         {.name = "size", .to32 = &f->event_len, .min = 1, .max = 1 << 20},
         {.name = "partitions", .to32 = &f->partitions, .min = 1, .max = 2032},

@@ -140,7 +140,7 @@ struct ehring_options {
     const char *stream;      /* required: a name of [A-Za-z0-9._-], the shipper's configuration maps it to a hub */
     const char *rings_dir;   /* NULL: environment variable EHRING_RINGS, else /dev/shm/ehring */
     const char *name;        /* what the ring calls itself in tools, as `stream`; NULL: the program's name */
-    uint64_t capacity_bytes; /* rounded up to a power of two, 64 KiB to 32 GiB; 0: 8 MiB. No event is larger than an eighth of it */
+    uint64_t capacity_bytes; /* rounded up to a power of two, 64 KiB to 64 GiB; 0: 8 MiB. No event is larger than an eighth of it */
     enum ehring_full full;
     uint32_t wait_ms;     /* with EHRING_FULL_WAIT: at most so long per call; 0: without limit */
     bool make_stream_dir; /* make <rings> and <rings>/<stream> if missing: for a producer that starts before its shipper, same user */

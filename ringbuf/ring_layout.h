@@ -9,9 +9,9 @@
  * Every region begins on a page of the machine that made the file. The producer maps the shipper's region read-only, the shipper maps
  * all others read-only. Positions are byte counts that only grow; `pos & (capacity - 1)` is the place in the data region.
  *
- *   record   0       4       6       8          12     13    14       16
+ *   record   0       4       6       8          12.5   13    14       16
  *            +-------+-------+-------+----------+------+-----+--------+
- *            | len   | seq16 | route | pos / 16 | kind | flg | key len|   head, 16 bytes
+ *            | len   | seq16 | route | pos / 16 | kind | flg | key len|   head, 16 bytes: 36 bits of pos / 16, 4 of kind
  *            +-------+-------+-------+----------+------+-----+--------+
  *            | key, zero-padded to 8                                  |   key len > 0
  *            | time: ns since 1970 (CLOCK_REALTIME), 8 bytes          |   RING_FLAG_TIME
@@ -34,7 +34,7 @@
 #endif
 
 #define RING_MAGIC UINT64_C(0x0a474e4952484501) /* "\1EHRING\n" */
-#define RING_VERSION 2u
+#define RING_VERSION 3u
 #define RING_RECORD_ALIGN 16u
 #define RING_LANES_MAX 16u
 #define RING_CLASS_COUNT 16u /* domains of unkeyed events; partition p is domain RING_CLASS_COUNT + p */
@@ -43,7 +43,7 @@
 #define RING_STRIPE_BYTES                                                                                                                  \
     65536u /* an unkeyed event's class is its stripe modulo RING_CLASS_COUNT; the first event of a stripe has a time */
 #define RING_CAPACITY_MIN (UINT64_C(64) << 10)
-#define RING_CAPACITY_MAX (UINT64_C(32) << 30)
+#define RING_CAPACITY_MAX (UINT64_C(64) << 30)
 #define RING_RECORD_SHARE 8u    /* no record is larger than capacity / RING_RECORD_SHARE */
 #define RING_KEY_BYTES_MAX 512u /* 128 characters of at most four bytes */
 #define RING_META_BYTES_MAX 65536u
@@ -72,15 +72,16 @@ struct ring_head {
     uint32_t len;
     uint16_t seq16; /* event number of this ring, low 16 bits; the first event is 0 */
     uint16_t route;
-    uint32_t pos16; /* pos / 16, low 32 bits */
-    uint8_t kind;
+    uint32_t pos16;         /* pos / 16, low 32 bits */
+    uint8_t pos16_high : 4; /* and its next 4 bits: a head of the lap before has another value in the largest ring too */
+    uint8_t kind : 4;
     uint8_t flags;
     uint16_t key_len;
 };
 static_assert(sizeof(struct ring_head) == 16, "head");
-static_assert(RING_CAPACITY_MAX / RING_RECORD_ALIGN < UINT64_C(1) << 32, "a head of the lap before has another pos16");
 static_assert(offsetof(struct ring_head, route) == 6 && offsetof(struct ring_head, pos16) == 8, "head");
-static_assert(offsetof(struct ring_head, kind) == 12 && offsetof(struct ring_head, key_len) == 14, "head");
+static_assert(offsetof(struct ring_head, flags) == 13 && offsetof(struct ring_head, key_len) == 14, "head");
+static_assert(RING_CAPACITY_MAX / RING_RECORD_ALIGN < UINT64_C(1) << 36, "a head of the lap before has another pos16");
 
 /* Meta block: TLVs one after another, each { u8 tag, u8 type, u16 name_len, u32 value_len, name, value }, unpadded.
  * Tags of single use have name_len 0. A user property has a name and a typed value. */
@@ -279,6 +280,12 @@ static_assert(offsetof(struct ring_shipper, commit_to_accept) % RING_LINE == 0, 
 static inline uint32_t ring_done_slot(uint32_t domain)
 {
     return domain % 16u * (RING_DOMAINS_MAX / 16u) + domain / 16u;
+}
+
+/* What a head says of its place: 36 bits of it, in sixteen bytes. */
+static inline uint64_t ring_pos16(uint64_t pos)
+{
+    return pos << 24 >> 28;
 }
 
 static inline uint64_t ring_align16(uint64_t len)

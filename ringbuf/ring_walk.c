@@ -46,7 +46,7 @@ int ring_head_read(const struct ring *ring, uint64_t pos, uint64_t end_pos, stru
     len = ring_align16(head->len);
     if (head->len < sizeof(*head) || len > end_pos - pos || len > room || head->len > ring->capacity / RING_RECORD_SHARE)
         return -EBADMSG;
-    if (head->pos16 != (uint32_t)(pos / RING_RECORD_ALIGN) || (head->flags & ~RING_FLAGS_ALL) != 0)
+    if ((head->pos16 | (uint64_t)head->pos16_high << 32) != ring_pos16(pos) || (head->flags & ~RING_FLAGS_ALL) != 0)
         return -EBADMSG;
     switch (head->kind) {
     case RING_KIND_PAD:

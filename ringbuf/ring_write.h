@@ -25,7 +25,7 @@ static inline void record_write_head(const struct ring_writer *writer, uint8_t *
     uint64_t *at = (uint64_t *)(void *)head;
 
     at[0] = len | (uint64_t)(uint16_t)writer->event_count << 32 | (uint64_t)route << 48;
-    at[1] = (uint32_t)(pos / RING_RECORD_ALIGN) | (uint64_t)RING_KIND_DATA << 32 | (uint64_t)flags << 40 | (uint64_t)key_len << 48;
+    at[1] = ring_pos16(pos) | (uint64_t)RING_KIND_DATA << 36 | (uint64_t)flags << 40 | (uint64_t)key_len << 48;
 }
 
 /* Returns the number of events. */

@@ -176,7 +176,8 @@ static void write_pad(struct ring_writer *writer, uint64_t end_pos)
     *(struct ring_head *)(writer->data + (writer->pos & writer->mask)) = (struct ring_head){
         .len = (uint32_t)(end_pos - writer->pos),
         .seq16 = (uint16_t)writer->event_count,
-        .pos16 = (uint32_t)(writer->pos / RING_RECORD_ALIGN),
+        .pos16 = (uint32_t)ring_pos16(writer->pos),
+        .pos16_high = (ring_pos16(writer->pos) >> 32) & 0xf,
         .kind = RING_KIND_PAD,
     };
     writer->pos = end_pos;

@@ -216,7 +216,7 @@ awk 'BEGIN { for (i = 0; i < 30000; i++) printf "%0100d\n", i }' |
     "$build/ehring-send" --stream sized --make-stream-dir --key kk --capacity "${capacity}K" --wait-ms 0 2>"$dir/send.log" || fail "it does not fit: $(cat "$dir/send.log")"
 [ "$(stat -c %s "$dir"/r/sized/*.ring)" -le $(((capacity + 76) * 1024)) ] || fail "the file is larger than was said: $(stat -c %s "$dir"/r/sized/*.ring)"
 exits "size beyond every ring" 1 "$ctl" size --rate 1000000 --bytes 1K --hours 24
-errs 'a ring has at most 32 GiB'
+errs 'a ring has at most 64 GiB'
 exits "size without room" 1 "$ctl" size --rate 1000000 --bytes 1K --hours 24 --producers 4000 --rings "$dir/r"
 outputs 'are missing'
 exits "size of an eighth" 0 "$ctl" size --rate 1 --bytes 1M --minutes 1

@@ -55,6 +55,10 @@ struct row {
     {                                                                                                                                      \
         RECORD, (number)*RECORD_LEN + offsetof(struct ring_head, field), width, SET, value                                                 \
     }
+#define KIND(number, value)                                                                                                                \
+    {                                                                                                                                      \
+        RECORD, (number)*RECORD_LEN + offsetof(struct ring_head, pos16) + 4, 1, SET, (value) << 4                                          \
+    }
 #define TOTAL(field, value) PLUS(STAT_VALUES, struct counters_words, totals.field, value)
 #define REMOVING(field, value) PLUS(STAT_VALUES, struct counters_words, redo.totals.field, value)
 #define REMOVING_FULL(value) SET32(STAT_VALUES, struct counters_words, redo.full, value)
@@ -114,9 +118,9 @@ static const struct row rows[] = {
     {"ring: redo of another domain", OPEN, {REDO_FULL, SET32(SHIPPER, struct ring_shipper, lane[0].redo.domain, P5)}},
     {"ring: redo of no domain there is", UNKNOWN, {REDO_FULL, SET32(SHIPPER, struct ring_shipper, lane[0].redo.domain, RING_DOMAINS_MAX)}},
 
-    {"ring: an event made a discarded record", OPEN, {HEAD(1, kind, 1, RING_KIND_DISCARDED)}},
+    {"ring: an event made a discarded record", OPEN, {KIND(1, RING_KIND_DISCARDED)}},
     {"ring: an event of a settled partition", OPEN, {HEAD(1, route, 2, 3)}},
-    {"ring: a kind of record that is none", UNKNOWN, {HEAD(1, kind, 1, 9)}},
+    {"ring: a kind of record that is none", UNKNOWN, {KIND(1, 9)}},
     {"ring: a record of another lap", UNKNOWN, {HEAD(1, pos16, 4, 4096)}},
     {"ring: a record without end", UNKNOWN, {HEAD(1, len, 4, 1 << 20)}},
 

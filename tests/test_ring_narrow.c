@@ -33,7 +33,8 @@ static void send_in_steps(struct ehring *ring)
 
     writer->wide = false;
     writer->widest = false;
-    ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+        _exit(3);
     raise(SIGSTOP);
     send_all(ring);
     _exit(0);
@@ -59,7 +60,10 @@ Test(ring_narrow, executes_nothing_that_a_processor_without_avx_does_not_have)
         ehring_open(&(struct ehring_options){.stream = RIG_STREAM, .rings_dir = rig.rings}, &ring);
         send_in_steps(ring);
     }
-    cr_assert(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 3)
+        cr_skip_test("no ptrace here");
+    cr_assert(WIFSTOPPED(status));
     rig_attach(&rig, rig.stream_dir);
     while (WIFSTOPPED(status)) {
         cr_assert_eq(ptrace(PTRACE_GETREGS, pid, NULL, &registers), 0);

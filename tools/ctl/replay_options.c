@@ -110,9 +110,9 @@ static int take_number(struct replay_options *o, int letter, const char *text)
     uint64_t number = 0;
 
     if (letter == CAPACITY)
-        return option_number(text, 1, UINT64_C(32) << 30, &o->capacity_bytes)
+        return option_number(text, 1, UINT64_C(64) << 30, &o->capacity_bytes)
                    ? 0
-                   : option_wrong("--capacity is a number of bytes of at most 32G, not %s", text);
+                   : option_wrong("--capacity is a number of bytes of at most 64G, not %s", text);
     if (!option_number(text, letter == RATE, INT32_MAX, &number))
         return option_wrong("--%s is a number from %d to 2147483647, not %s", letter == RATE ? "rate" : "timeout-ms", letter == RATE, text);
     if (letter == RATE)

@@ -65,7 +65,7 @@ static bool read_option(struct demo_options *options, int letter, const char *te
     case 'e':
         return read_number(text, UINT64_C(1) << 40, &options->event_count);
     case 'c':
-        return read_number(text, UINT64_C(32) << 30, &options->capacity_bytes);
+        return read_number(text, UINT64_C(64) << 30, &options->capacity_bytes);
     }
     if (!read_number(text, INT32_MAX, &number))
         return false;

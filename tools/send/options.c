@@ -202,7 +202,7 @@ static const char *read_sizes(struct send_options *o, enum letter letter, const 
     if (letter == REPEAT)
         return read_number(text, UINT64_C(1) << 40, &o->repeat) && o->repeat > 0 ? NULL : "--repeat is a number of at least 1";
     if (letter == CAPACITY)
-        return read_number(text, UINT64_C(32) << 30, &o->capacity_bytes) ? NULL : "--capacity is a number of bytes of at most 32G";
+        return read_number(text, UINT64_C(64) << 30, &o->capacity_bytes) ? NULL : "--capacity is a number of bytes of at most 64G";
     if (!read_number(text, INT32_MAX, &number))
         return "--rate, --wait-ms, --flush-ms and --timeout-ms are numbers from 0 to 2147483647";
     if (letter == RATE)
