@@ -178,8 +178,10 @@ int64_t uplink_step(struct uplink *up, int64_t now_ns)
         up->tick_at_ns = conn_tick(up->conn, now_ns / CLOCK_NS_PER_MS) * CLOCK_NS_PER_MS;
     if (up->state == UPLINK_READY)
         renew(up, now_ns);
+    bool renews = up->state == UPLINK_READY; /* else what is due waits for that */
     int64_t next_ns = INT64_MAX;
-    const int64_t times[] = {up->deadline_ns, up->conn ? up->tick_at_ns : 0, up->token_renew_at_ns, up->hub_read_at_ns};
+    const int64_t times[] = {up->deadline_ns, up->conn ? up->tick_at_ns : 0, renews ? up->token_renew_at_ns : 0,
+                             renews ? up->hub_read_at_ns : 0};
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         if (times[i] && times[i] < next_ns)
             next_ns = times[i];

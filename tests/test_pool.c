@@ -259,3 +259,23 @@ Test(pool, opens_the_circuit_after_failures_in_a_row_and_closes_it_with_the_firs
     cr_expect_eq(rig.pool.health.failure_count, 0);
     rig_close(&rig);
 }
+
+/* Of a connection whose hub owes it an answer, or that is being closed, nothing is renewed: such a time that has come must not wake the
+ * worker again and again. */
+Test(pool, does_not_come_back_at_once_for_what_only_a_ready_connection_renews)
+{
+    static const enum uplink_state states[] = {UPLINK_TOKEN, UPLINK_HUB, UPLINK_GREETING, UPLINK_CLOSING};
+    static struct rig rig;
+    rig_open(&rig);
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        struct uplink *up = &rig.pool.uplink[0];
+        int64_t now_ns = clock_mono_ns(), deadline_ns = now_ns + PATIENCE_NS;
+        up->state = states[i];
+        up->deadline_ns = deadline_ns;
+        up->token_renew_at_ns = up->hub_read_at_ns = now_ns - 1;
+        cr_expect_eq(uplink_step(up, now_ns), deadline_ns, "state %d", states[i]);
+        up->state = UPLINK_IDLE;
+        up->deadline_ns = up->token_renew_at_ns = up->hub_read_at_ns = 0;
+    }
+    rig_close(&rig);
+}
