@@ -281,7 +281,7 @@ static void shipper_run(struct shipper *shipper)
         }
         if (count > 0 && fds[0].revents && !signals_take(shipper))
             break;
-        if (count > 0 && fds[2].revents)
+        if (count > 0 && fds[2].revents && !shipper->stopping)
             discover_read(&shipper->discover, clock_mono_ns());
     }
     for (uint32_t w = 0; w < shipper->config->workers; w++)

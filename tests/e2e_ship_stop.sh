@@ -78,6 +78,25 @@ ship_stop
 arrived "a silent hub" at_least drain:4000 warm:200 still:2000 warm2:200 still2:2000 silent:1000
 hub_stop
 
+# a producer that begins in the instant of the TERM is the next shipper's, and holds nothing up
+hub_start --hub orders:4
+ship "workers = 2" "drain_seconds = 3600"
+kill -STOP "$shipper"
+mkfifo "$dir/open"
+"$build/ehring-send" --stream orders --make-stream-dir --key-json k --capacity 1M <"$dir/open" 2>>"$dir/send.log" &
+sender=$!
+exec 8>"$dir/open" # its ring is there as long as this is open
+within 10 compgen -G "$dir/r/orders/*.$sender.*.ring" >/dev/null || fail "the producer has no ring"
+kill "$shipper"
+kill -CONT "$shipper"
+ends "TERM beside a producer that begins" 20
+exec 8>&-
+wait "$sender" || fail "ehring-send: $(tail -n 1 "$dir/send.log")"
+ship "workers = 2"
+drained orders
+ship_stop
+hub_stop
+
 # a producer goes on while shippers come and go in order, each with another number of workers: nothing arrives twice
 rm "$dir/store"
 hub_start --hub orders:4
