@@ -97,6 +97,7 @@ struct worker_stream {
     struct feed feed;
     struct quota quota;
     uint64_t inflight_bytes;
+    uint32_t batch_count;     /* begun and not over */
     uint32_t buffer_count;    /* held by batches that are half-sent */
     int64_t answers_check_ns; /* when to look next for what is not answered */
     int64_t owes_told_ns;     /* when it was last said that a broker owes answers; 0: never */

@@ -10,6 +10,7 @@
 #define BUFFERS_OF_ALL_WORKERS 24u /* so that more workers do not mean more memory */
 #define BUFFERS_MIN 2u             /* of one worker */
 #define BUFFERS_MAX 6u
+#define BATCHES_SHARED (INFLIGHT_BATCHES_MAX / 2u) /* of a worker's, among its streams */
 
 /* Half-sent batches of one connection: while these go out the next ones fill. A small one need not wait for them. */
 #define SENDING_MAX 2u
@@ -130,10 +131,25 @@ static uint32_t buffers_max(const struct worker *worker)
     return worker->stream_count < all ? all / worker->stream_count : 1;
 }
 
+/* Likewise the table of batches: half of it is shared out, the rest is for whoever comes first. A hub that answers nothing that it has of
+ * many partitions stops no other. */
+static bool has_place(const struct worker *worker, const struct worker_stream *ws)
+{
+    uint32_t share = BATCHES_SHARED / worker->stream_count, kept = 0;
+    if (worker->inflight.count < INFLIGHT_BATCHES_MAX - BATCHES_SHARED || ws->batch_count < share)
+        return true;
+    for (uint32_t s = 0; s < worker->stream_count; s++)
+        if (worker->stream[s]->batch_count < share)
+            kept += share - worker->stream[s]->batch_count;
+    return worker->inflight.count + kept < INFLIGHT_BATCHES_MAX;
+}
+
 static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_t domain, const struct batch_limits *limits, int64_t now_ns)
 {
     struct inflight *inflight = &worker->inflight;
     struct worker_link *link = &ws->link[domain];
+    if (!has_place(worker, ws))
+        return false; /* a settlement gives one back */
     int buffer = ws->buffer_count < buffers_max(worker) ? inflight_buffer_take(inflight, limits->bytes_max) : -EBUSY;
     if (buffer < 0)
         return false; /* a CONN_SENT gives one back */
@@ -159,6 +175,7 @@ static bool batch_begin(struct worker *worker, struct worker_stream *ws, uint32_
         inflight_end(inflight, ib);
         return rc == -EMSGSIZE && event_too_large(worker, ws, domain, limits, payload_bytes, now_ns);
     }
+    ws->batch_count++;
     ws->buffer_count++;
     batch->sent_ns = clock_mono_ns();
     ring_hist_add(&ws->stream->words->read_to_send[worker->index], (uint64_t)(batch->sent_ns - batch->read_ns));
@@ -212,6 +229,7 @@ void worker_batch_end(struct worker *worker, struct worker_stream *ws, struct in
 {
     worker_batch_handed_over(worker, ws, ib);
     ws->link[ib->batch.domain].uplink->inflight_count--;
+    ws->batch_count--;
     ws->inflight_bytes -= ib->batch.encoded_len;
     order_none_store64(&ws->counters->inflight_bytes, ws->inflight_bytes);
     order_none_add64(&ws->counters->inflight_events, 0 - (uint64_t)ib->batch.event_count);
