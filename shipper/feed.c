@@ -24,6 +24,8 @@ static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const
 enum refill { REFILL_FULL, REFILL_SHARE, REFILL_DONE };
 static void suspect_refill(struct feed *feed, uint32_t domain, int64_t now_ns);
 static enum refill ring_refill(struct feed *feed, uint32_t slot, uint32_t domain, uint64_t end_pos, int64_t now_ns);
+static void record_share(struct feed *feed, uint32_t slot, uint32_t domain, const struct ring_record *record, uint64_t from_pos,
+                         int64_t now_ns);
 static void suspects_forget(struct feed_suspect *suspect, uint32_t slot);
 static void behind_turn(struct feed *feed, uint32_t domain);
 static void behind_pop(struct feed *feed, uint32_t domain);
@@ -35,7 +37,8 @@ int feed_open(struct feed *feed, uint32_t lane_index, uint32_t lane_count, struc
                           .lane_count = lane_count,
                           .pool = pool,
                           .domain_bytes_max = UINT64_C(4) << 20,
-                          .domain_count_max = UINT32_MAX};
+                          .domain_count_max = UINT32_MAX,
+                          .refill_left = UINT32_MAX};
     feed->domain = calloc(RING_DOMAINS_MAX, sizeof *feed->domain);
     feed->active = calloc(RING_DOMAINS_MAX, sizeof *feed->active);
     if (!feed->domain || !feed->active) {
@@ -356,7 +359,8 @@ static bool domain_push(struct feed *feed, uint32_t domain, uint32_t slot, const
 bool feed_wants_refill(const struct feed *feed, uint32_t domain)
 {
     const struct feed_domain *d = &feed->domain[domain];
-    return d->behind_head != FEED_SLOT_NONE && d->fifo_bytes < feed->domain_bytes_max / 2 && d->fifo.count < feed->domain_count_max / 2;
+    return d->behind_head != FEED_SLOT_NONE && d->fifo_bytes < feed->domain_bytes_max / 2 && d->fifo.count < feed->domain_count_max / 2 &&
+           fifo_has_room(&d->fifo, feed->pool);
 }
 
 void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
@@ -364,7 +368,7 @@ void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns)
     struct feed_domain *d = &feed->domain[domain];
     if (d->suspect)
         suspect_refill(feed, domain, now_ns);
-    while (!d->suspect && d->behind_head != FEED_SLOT_NONE) {
+    while (!d->suspect && d->behind_head != FEED_SLOT_NONE && feed->refill_left > 0) {
         uint32_t slot = d->behind_head, count = d->fifo.count;
         uint64_t from_pos = feed->ring[slot].place[domain].behind_pos;
         enum refill refill = REFILL_DONE;
@@ -441,16 +445,22 @@ static enum refill ring_refill(struct feed *feed, uint32_t slot, uint32_t domain
 {
     struct feed_ring *ring = &feed->ring[slot];
     struct feed_place *place = &ring->place[domain];
-    uint64_t pos = place->behind_pos, pushed_bytes = 0;
-    while (pos < end_pos && pushed_bytes < REFILL_BYTES) {
+    uint64_t from_pos = place->behind_pos, pos = from_pos, pushed_bytes = 0;
+    bool is_shared = !feed->domain[domain].suspect;
+    feed->walk_number++;
+    while (pos < end_pos && pushed_bytes < REFILL_BYTES && (feed->refill_left > 0 || !is_shared)) {
         int count = ring_walk(ring->lane.ring, &pos, end_pos, &feed->walk);
         if (count < 0) {
             ring->left_out = true;
             return REFILL_DONE;
         }
+        feed->refill_left -= (uint32_t)count < feed->refill_left ? (uint32_t)count : feed->refill_left;
         for (int i = 0; i < count; i++) {
             const struct ring_record *record = &feed->walk.record[i];
-            if (ring_domain_of(record, ring->partition_count) != domain)
+            uint32_t of = ring_domain_of(record, ring->partition_count);
+            if (of != domain && is_shared)
+                record_share(feed, slot, of, record, from_pos, now_ns);
+            if (of != domain)
                 continue;
             if (record->pos < ring->replay_end_pos && record->pos < ring_done_pos(ring->lane.ring, domain))
                 continue;
@@ -463,4 +473,35 @@ static enum refill ring_refill(struct feed *feed, uint32_t slot, uint32_t domain
     }
     place->behind_pos = pos;
     return pos < end_pos ? REFILL_SHARE : REFILL_DONE;
+}
+
+/* A walk for one domain meets what others have fallen behind with: whoever has waited from somewhere in it on takes its records too, up to
+ * its own share, or each would walk the whole ring for itself. What is skipped once ends that: order holds. */
+static void record_share(struct feed *feed, uint32_t slot, uint32_t domain, const struct ring_record *record, uint64_t from_pos,
+                         int64_t now_ns)
+{
+    struct feed_ring *ring = &feed->ring[slot];
+    struct feed_domain *d = &feed->domain[domain];
+    struct feed_place *place = domain < ring->place_count ? &ring->place[domain] : NULL;
+    if (!place || place->behind_pos < from_pos || place->behind_pos > record->pos) /* FEED_POS_NONE is above */
+        return;
+    if (d->behind_head != slot || d->suspect || now_ns < d->hold_until_ns)
+        return;
+    if (record->pos < ring->replay_end_pos && record->pos < ring_done_pos(ring->lane.ring, domain))
+        return;
+    if (d->share_walk != feed->walk_number) {
+        d->share_walk = feed->walk_number;
+        d->share_bytes = 0;
+    }
+    if (d->share_bytes == FEED_SHARE_OVER)
+        return;
+    if (d->share_bytes < REFILL_BYTES && domain_push(feed, domain, slot, record, now_ns)) {
+        d->share_bytes += record->len;
+        place->behind_pos = record->pos + ring_align16(record->len);
+        return;
+    }
+    place->behind_pos = record->pos;
+    if (d->share_bytes > 0)
+        behind_turn(feed, domain);
+    d->share_bytes = FEED_SHARE_OVER;
 }

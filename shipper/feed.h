@@ -12,6 +12,7 @@
 
 #define FEED_POS_NONE UINT64_MAX
 #define FEED_SLOT_NONE UINT32_MAX
+#define FEED_SHARE_OVER UINT32_MAX
 #define FEED_COVERS_MAX 512u   /* rings in one batch */
 #define FEED_WALK_BUDGET 4096u /* records of one ring in one pass */
 
@@ -64,6 +65,8 @@ struct feed_domain {
     uint32_t behind_head;         /* rings that are behind here, first come first served */
     uint32_t behind_tail;
     uint32_t active_index; /* in feed->active, or FEED_SLOT_NONE */
+    uint32_t share_walk;   /* the number of the walk for another domain that met records of this one last */
+    uint32_t share_bytes;  /* of them, what this list took; FEED_SHARE_OVER: it takes no more in that walk */
     bool inflight;
     bool urgent; /* a flush wants it: no linger */
 };
@@ -82,9 +85,11 @@ struct feed {
     struct feed_domain *domain; /* RING_DOMAINS_MAX */
     uint32_t *active;           /* domains with entries or rings behind */
     uint32_t active_count;
-    int64_t wall_ns;     /* of this pass, CLOCK_REALTIME */
-    uint32_t lanes_seen; /* bit k: the last pass met a record of lane k (not ours) */
-    bool is_filling;     /* the last pass met a ring that would be full after a few more such */
+    int64_t wall_ns;      /* of this pass, CLOCK_REALTIME */
+    uint32_t lanes_seen;  /* bit k: the last pass met a record of lane k (not ours) */
+    bool is_filling;      /* the last pass met a ring that would be full after a few more such */
+    uint32_t walk_number; /* of the last walk for a domain that was behind */
+    uint32_t refill_left; /* so many records more may be looked at for domains that are behind: set by who has other things to do */
     struct ring_walk walk;
 };
 
@@ -117,9 +122,10 @@ void feed_stop(struct feed *feed);
 bool feed_is_level(const struct feed *feed); /* every ring is */
 /* True if some ring has bytes that were not walked (looked at after the sleeping flag is set). */
 bool feed_has_unwalked(struct feed *feed);
-/* Whether rings are behind in the domain and its list is less than half full. */
+/* Whether rings are behind in the domain and its list is less than half full and can be longer. */
 bool feed_wants_refill(const struct feed *feed, uint32_t domain);
-/* Takes up what is behind in the domain while its list has room. */
+/* Takes up what is behind in the domain while its list has room and refill_left is not used up; other domains that have fallen behind in
+ * the same stretch of a ring have theirs of it. */
 void feed_refill(struct feed *feed, uint32_t domain, int64_t now_ns);
 
 /* A batch was made of the first `count` entries: they leave the list; their rings are named by the covers until settled or failed. Without

@@ -35,8 +35,7 @@ void fifo_pool_close(struct fifo_pool *pool)
 static struct fifo_chunk *chunk_take(struct fifo_pool *pool)
 {
     struct fifo_chunk *chunk = pool->free;
-    if (pool->free_count == 0)
-        return NULL;
+    assert(pool->free_count > 0);
     if (chunk)
         pool->free = chunk->next;
     else
@@ -53,12 +52,19 @@ static void chunk_give(struct fifo_pool *pool, struct fifo_chunk *chunk)
     pool->free_count++;
 }
 
+bool fifo_has_room(const struct fifo *fifo, const struct fifo_pool *pool)
+{
+    if (!fifo->tail)
+        return pool->free_count > 0;
+    return fifo->tail_index < FIFO_CHUNK_ENTRIES || pool->free_count > pool->reserve_count;
+}
+
 bool fifo_push(struct fifo *fifo, struct fifo_pool *pool, struct fifo_entry entry, int64_t now_ns)
 {
+    if (!fifo_has_room(fifo, pool))
+        return false;
     if (!fifo->tail || fifo->tail_index == FIFO_CHUNK_ENTRIES) {
-        struct fifo_chunk *chunk = fifo->tail && pool->free_count <= pool->reserve_count ? NULL : chunk_take(pool);
-        if (!chunk)
-            return false;
+        struct fifo_chunk *chunk = chunk_take(pool);
         if (fifo->tail)
             fifo->tail->next = chunk;
         else

@@ -44,6 +44,8 @@ void fifo_pool_close(struct fifo_pool *pool);
 
 /* `now_ns` (any clock): for fifo_oldest_ns. false: the pool has nothing for this list, nothing changed. */
 bool fifo_push(struct fifo *fifo, struct fifo_pool *pool, struct fifo_entry entry, int64_t now_ns);
+/* Whether a push would find room. */
+bool fifo_has_room(const struct fifo *fifo, const struct fifo_pool *pool);
 /* When the first entry of a list that is not empty came, or earlier by what one chunk took to fill. */
 int64_t fifo_oldest_ns(const struct fifo *fifo);
 /* Gives the first `count` entries back (count <= fifo->count). */

@@ -106,6 +106,7 @@ struct worker_stream {
     int bell_handle;          /* of net; -1: not watched */
     bool closing;             /* no ring is left, its connections are being closed */
     uint32_t turn_start;      /* which active domain is first: fairness */
+    uint32_t refill_turn;     /* which was looked at last for what is behind in it */
     struct worker_link *link; /* RING_DOMAINS_MAX */
 };
 

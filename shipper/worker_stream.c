@@ -11,12 +11,14 @@
 
 #define SEND_ROUNDS_MAX 8
 #define LIST_EVENTS_MIN 64u
+#define REFILL_RECORDS 32768u /* looked at in a turn for domains that are behind: a millisecond or two */
 
 static void event_take(struct worker *worker, struct worker_stream *ws, struct uplink *up, const struct conn_event *event, int64_t now_ns);
 static void batch_sent(struct worker *worker, struct worker_stream *ws, uint64_t tag);
 static void batch_settled(struct worker *worker, struct worker_stream *ws, const struct conn_event *event, int64_t now_ns);
 static void answers_check(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 static void broker_owes(struct worker_stream *ws, const struct inflight_batch *batch, int64_t now_ns);
+static void lists_refill(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 static uint32_t rings_pass(struct worker *worker, struct worker_stream *ws, int64_t now_ns);
 static bool is_wanted(const struct worker *worker, const struct worker_stream *ws, int64_t now_ns);
 static void gauges_store(struct worker_stream *ws, int64_t now_ns);
@@ -28,11 +30,7 @@ uint32_t worker_stream_turn(struct worker *worker, struct worker_stream *ws, boo
     if (pass)
         met = rings_pass(worker, ws, now_ns);
     answers_check(worker, ws, now_ns);
-    for (uint32_t d = ws->feed.active_count; d-- > 0;) { /* from the end: a refill may take its domain out of the list */
-        const struct feed_domain *domain = &ws->feed.domain[ws->feed.active[d]];
-        if (feed_wants_refill(&ws->feed, ws->feed.active[d]) && now_ns >= domain->hold_until_ns)
-            feed_refill(&ws->feed, ws->feed.active[d], now_ns);
-    }
+    lists_refill(worker, ws, now_ns);
     gauges_store(ws, now_ns);
     worker_links_make_room(ws, now_ns);
     worker_timer(worker, pool_step(&ws->pool, is_wanted(worker, ws, now_ns), now_ns));
@@ -58,6 +56,24 @@ static uint32_t rings_pass(struct worker *worker, struct worker_stream *ws, int6
     order_none_add64(&ws->counters->pass_count, 1);
     rings_leave(worker, ws);
     return met;
+}
+
+/* For a limited time: long rings that many domains are behind in are walked over several turns, each of which goes on with the next domain.
+ * From the end: a refill may take its domain out of the list. */
+static void lists_refill(struct worker *worker, struct worker_stream *ws, int64_t now_ns)
+{
+    struct feed *feed = &ws->feed;
+    feed->refill_left = REFILL_RECORDS;
+    for (uint32_t left = feed->active_count; left > 0 && feed->active_count > 0 && feed->refill_left > 0; left--) {
+        ws->refill_turn = (ws->refill_turn > 0 && ws->refill_turn < feed->active_count ? ws->refill_turn : feed->active_count) - 1;
+        uint32_t domain = feed->active[ws->refill_turn];
+        if (feed_wants_refill(feed, domain) && now_ns >= feed->domain[domain].hold_until_ns)
+            feed_refill(feed, domain, now_ns);
+    }
+    if (feed->refill_left > 0)
+        return;
+    worker->idle_passes = 0;
+    worker_timer(worker, now_ns);
 }
 
 /* A connection is wanted for events, and once at the start: for the hub's partitions, and so that what is wrong shows at once. */
