@@ -41,7 +41,7 @@ ship_start
 mv "$dir/later"/*.ring "$dir/r/bad/"
 refused() { says "level=error .*msg=\"file refused as a ring\" stream=bad ring=$1\.ring reason=.*$2"; }
 for half in bad later; do
-    refused $half-version 'has version 9, this program reads 2'
+    refused $half-version 'has version 9, this program reads 3'
     refused $half-short '(has [0-9]+ bytes|header|cannot be)'
     refused $half-half 'has 300000 bytes instead of'
     refused $half-noise 'begins with'

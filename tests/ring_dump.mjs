@@ -20,7 +20,7 @@ for (const path of process.argv.slice(2)) {
   const producer = word(24), data = word(40), capacity = word(48), end = word(producer)
   const uuid = file.toString('hex', 96, 112).replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5')
   for (let pos = 0; pos < end;) {
-    const at = data + (pos % capacity), len = file.readUInt32LE(at), kind = file[at + 12], flags = file[at + 13], keyLen = file.readUInt16LE(at + 14)
+    const at = data + (pos % capacity), len = file.readUInt32LE(at), kind = file[at + 12] >> 4, flags = file[at + 13], keyLen = file.readUInt16LE(at + 14)
     if (file.readUInt32LE(at + 8) !== Math.floor(pos / 16) % 2 ** 32) throw new Error(`${path}: no head at ${pos}`)
     if (kind === 1) {
       const event = { uuid, pos, properties: {} }

@@ -106,7 +106,7 @@ Test(ring_file, names_the_rung_on_which_it_was_refused)
     patch(&rig, &version, 4, offsetof(struct ring_header, version));
     cr_assert_lt(open_file(&rig, RING_ACCESS_VIEW, &why), 0);
     cr_assert_eq(why.rung, RING_UNPUBLISHED);
-    version = RING_VERSION + 7;
+    version = 9;
     patch(&rig, &version, 4, offsetof(struct ring_header, version));
     cr_assert_eq(open_file(&rig, RING_ACCESS_VIEW, &why), -EPROTONOSUPPORT);
     cr_assert_eq(why.rung, RING_WRONG_VERSION);
