@@ -46,15 +46,21 @@ unit() {
     done
     wait
 }
-plain() { # sanitized shippers die and start slowly: fewer kills do
-    local source program name kills=100
-    case $build in *address*) kills=40 ;; esac
+plain() { # sanitized shippers die and start slowly, and each instruction is three: fewer kills and sends do
+    local source program name kills=100 sends=200
+    case $build in *address*) kills=40 sends=50 ;; esac
     for source in tests/stress_*.c tests/crash_*.c tests/fuzz_*.c tests/*.cpp; do
         name=$(basename "${source%.*}")
         program=$build/tests/$name
         [ -x "$program" ] || continue
-        if [ "$name" = crash_ship ]; then run "crash_ship $kills" "$program" $kills; else run "$name" "$program"; fi
+        beside 2
+        case $name in
+        crash_ship) run "crash_ship $kills" "$program" $kills & ;;
+        crash_send) run "crash_send $sends" "$program" $sends & ;;
+        *) run "$name" "$program" & ;;
+        esac
     done
+    wait
 }
 threads() { # what has more than one thread: the ring's races, and the shipper's workers (built with the sanitizer, like all of this build)
     local program
