@@ -15,18 +15,6 @@
 #define STEPS_MAX 1000000
 #define KILLS_AIM 300 /* a sanitizer's settlement has thousands of instructions: then not after each */
 
-/* The thread sanitizer's instructions cannot be counted in sensible time: there the instants are random. */
-#if defined(__SANITIZE_THREAD__)
-#define BLIND 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define BLIND 1
-#endif
-#endif
-#ifndef BLIND
-#define BLIND 0
-#endif
-
 struct witness {               /* shared with the child that is killed */
     _Atomic uint64_t returned; /* events whose commit, or whose array's publish, has returned */
     _Atomic uint64_t opened;   /* the producer's ring; or the shipper has begun to settle */
@@ -85,18 +73,6 @@ static void produce(struct rig *rig, struct witness *witness, uint64_t random)
 }
 
 /* ---- what is left of it ---- */
-
-static void find_ring(struct rig *rig)
-{
-    DIR *stream = opendir(rig->dir);
-    struct dirent *entry;
-
-    rig->file[0] = '\0';
-    while ((entry = readdir(stream)) != NULL)
-        if (strstr(entry->d_name, ".ring"))
-            snprintf(rig->file, sizeof(rig->file), "%s", entry->d_name);
-    closedir(stream);
-}
 
 /* Takes what is written so far, checks it, accepts it. Returns the number of the next event. */
 static uint64_t take(struct rig *rig, uint64_t next)
@@ -168,26 +144,21 @@ static uint64_t kill_producer(uint64_t random, struct witness *witness)
             sched_yield();
         } else {
             if (!rig.ring) {
-                find_ring(&rig);
-                rig_attach(&rig, RING_ACCESS_SHIPPER);
-                RIG_NEED(ring_lanes_begin(rig.ring, 1) == 0);
-                ring_lane_open(&rig.lane, rig.ring, 0);
+                rig_find(&rig);
+                rig_ship(&rig);
             }
             next = take(&rig, next);
         }
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    find_ring(&rig);
+    rig_find(&rig);
     uint64_t returned = order_none_load64(&witness->returned);
     if (rig.file[0] == '\0') { /* killed before it had a name: nothing may be left */
         RIG_NEED(returned == 0 && rig_file_count(&rig) == 0);
     } else {
         RIG_NEED(ring_is_orphan(rig.dir_fd, rig.file) == 1);
-        if (!rig.ring) {
-            rig_attach(&rig, RING_ACCESS_SHIPPER);
-            RIG_NEED(ring_lanes_begin(rig.ring, 1) == 0);
-            ring_lane_open(&rig.lane, rig.ring, 0);
-        }
+        if (!rig.ring)
+            rig_ship(&rig);
         next = take(&rig, next);
         RIG_NEED(next >= returned && next <= returned + ARRAY_MAX);
         RIG_NEED(ring_committed_events(rig.ring) == next);
@@ -213,7 +184,7 @@ static int settle_and_kill(struct rig *rig, uint32_t domain, uint64_t done_pos, 
 {
     int status;
 
-    if (BLIND)
+    if (RIG_TSAN) /* its instructions cannot be counted in sensible time: the instants are random */
         return -1;
     pid_t pid = fork();
     RIG_NEED(pid >= 0);
@@ -313,7 +284,7 @@ static long kill_shipper(struct witness *witness, uint64_t *random)
         more = settle_and_kill(&rig, domain, done_pos, &outcome, &steps);
         if (more < 0) {
             settle_and_kill_blindly(&rig, domain, done_pos, &outcome, witness, random);
-            more = kills < (BLIND ? 60 : KILLS_AIM);
+            more = kills < (RIG_TSAN ? 60 : KILLS_AIM);
         }
         check_after_kill(&rig, domain, old_done_pos, done_pos, old);
         if (more == 0 && stride == 0) {

@@ -10,18 +10,6 @@
 #define ARRAY 3u
 #define EVENTS 400u
 
-/* The thread sanitizer's instructions cannot be counted in sensible time. */
-#if defined(__SANITIZE_THREAD__)
-#define BLIND 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define BLIND 1
-#endif
-#endif
-#ifndef BLIND
-#define BLIND 0
-#endif
-
 enum way { WAY_SEND, WAY_SEND_AGAIN, WAY_KEYED, WAY_TIMED, WAY_PARTS, WAY_RESERVED, WAY_DISCARDED, WAY_ARRAY, WAYS };
 
 struct witness { /* shared with the producer */
@@ -126,20 +114,6 @@ static void produce(const struct rig *rig, struct witness *witness, uint64_t eve
 
 /* ---- who looks at it ---- */
 
-static void attach(struct rig *rig)
-{
-    DIR *stream = opendir(rig->dir);
-    struct dirent *entry;
-
-    while ((entry = readdir(stream)) != NULL)
-        if (strstr(entry->d_name, ".ring"))
-            snprintf(rig->file, sizeof(rig->file), "%s", entry->d_name);
-    closedir(stream);
-    rig_attach(rig, RING_ACCESS_SHIPPER);
-    RIG_NEED(ring_lanes_begin(rig->ring, 1) == 0);
-    ring_lane_open(&rig->lane, rig->ring, 0);
-}
-
 static void look_at_record(const struct rig *rig, const struct ring_record *record, uint64_t number)
 {
     static uint8_t meta[RING_META_BYTES_MAX], got[PAYLOAD_MAX], want[PAYLOAD_MAX];
@@ -174,7 +148,7 @@ int main(int argc, char **argv)
     struct rig rig;
     int status;
 
-    if (BLIND) {
+    if (RIG_TSAN) { /* its instructions cannot be counted in sensible time */
         printf("not under the thread sanitizer\n");
         return 0;
     }
@@ -190,7 +164,8 @@ int main(int argc, char **argv)
         return 0;
     }
     RIG_NEED(WIFSTOPPED(status));
-    attach(&rig);
+    rig_find(&rig);
+    rig_ship(&rig);
     for (bool steps_on = true; WIFSTOPPED(status);) {
         uint64_t returned = order_none_load64(&witness->returned);
         next = look(&rig, witness, next);

@@ -5,17 +5,6 @@
 . "$(dirname "$0")/ship_rig.sh"
 here=$(dirname "$0")
 
-audit() { # exit status it must have, what, options…: output in $dir/audit and $dir/audit.err
-    local want=$1 what=$2 status
-    shift 2
-    told() { # 3 of a busy ring says: try again
-        "$build/ehring-stat" --audit "$@" >"$dir/audit" 2>"$dir/audit.err"
-        status=$?
-        [ $status -ne 3 ] || [ "$want" -eq 3 ]
-    }
-    within 10 told "$@"
-    [ $status -eq "$want" ] || { fail "$what: audit exits with $status, not $want"; cat "$dir/audit.err"; }
-}
 total() { # field: of stream orders
     "$build/ehring-stat" --audit -j --stream orders | node -e '
         console.log(JSON.parse(require("fs").readFileSync(0, "utf8")).streams[0][process.argv[1]])' "$1"

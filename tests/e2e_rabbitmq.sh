@@ -33,7 +33,7 @@ broker_conf() { # stream, address, user or -, lines…: a section on standard ou
     [ "$user" = - ] || printf 'sasl_user = %s\nsasl_password = ${file:%s}\n' "$user" "$dir/$user.password"
     [ $# -eq 0 ] || printf '%s\n' "$@"
 }
-audit() { "$build/ehring-stat" --audit >"$dir/audit" 2>&1 || { fail "the ledger does not close"; cat "$dir/audit"; }; }
+ledger_closes() { "$build/ehring-stat" --audit >"$dir/audit" 2>&1 || { fail "the ledger does not close"; cat "$dir/audit"; }; }
 field() { # stream, field of its ledger
     "$build/ehring-stat" --audit -j --stream "$1" | node -e '
         console.log(JSON.parse(require("fs").readFileSync(0, "utf8")).streams[0][process.argv[1]])' "$2"
@@ -71,7 +71,7 @@ says 'stream=name .*(refused|certificate)'
 says 'stream=port .*refused'
 says 'stream=plain .*(closed|reset|framing)'
 ship_lives
-audit
+ledger_closes
 [ "$(field password pending_events)" -eq 1 ] || fail "an event is not pending although nobody took it"
 ship_stop
 for stream in password vhost stranger mute exchange form quorum ca name port plain; do rm -rf "${dir:?}/r/$stream"*; done
@@ -110,7 +110,7 @@ wait "$sender" || fail "the sender fails"
 drained events "$wait"
 says 'network by epoll'
 ship_lives
-audit
+ledger_closes
 repeats=$(field events maybe_duplicate_events)
 [ "$(field events accepted_events)" -eq $((2 * half)) ] || fail "accepted $(field events accepted_events) of $((2 * half))"
 rabbit_read events
@@ -169,7 +169,7 @@ rabbit_judge "places of the key" 1200 any subject:300 property:300 annotation:30
 rabbit_read window
 grep -qF '"body":"hello"' "$dir/got" || fail "the ready_message has not arrived"
 grep -vF '"body":"hello"' "$dir/got" | rabbit_judge "a window of one" 2000 group window:2000 || failed=1
-audit
+ledger_closes
 ship_stop
 if grep -rlF hunter2 "$dir"/*.log "$rabbit_dir"/out*; then fail "a password is in a log"; fi
 [ $failed -eq 0 ] && echo "ok"

@@ -4,7 +4,7 @@
 # shellcheck source=tests/ship_rig.sh
 . "$(dirname "$0")/ship_rig.sh"
 edit() { node "$(dirname "$0")/ring_edit.mjs" "$ring" "$1" || fail "ring_edit $*"; }
-audit() { # exit status it must have, what
+audit_once() { # exit status it must have, what: a ring that nobody writes is told at once
     "$build/ehring-stat" --audit >"$dir/audit" 2>"$dir/audit.err"
     local status=$?
     [ $status -eq "$1" ] || { fail "$2: audit exits with $status, not $1"; cat "$dir/audit" "$dir/audit.err"; }
@@ -15,18 +15,18 @@ ship_conf "workers = 2" "drain_seconds = 1" <<<"$(stream_conf boot boot)"
 for name in whole some; do
     events $name 100 | send boot --name $name
     ring=$(echo "$EHRING_RINGS"/boot/$name.*.ring)
-    audit 0 "$name of this boot"
+    audit_once 0 "$name of this boot"
     edit "fill(bootIdAt, 16, 7), set(syncedPos, posOf($([ $name = whole ] && echo 100 || echo 40)))" >/dev/null
-    audit $([ $name = whole ] && echo 0 || echo 3) "$name of an earlier boot"
+    audit_once $([ $name = whole ] && echo 0 || echo 3) "$name of an earlier boot"
 done
 grep -q "ring boot/some\..*: cannot tell: of an earlier boot, synced to byte " "$dir/audit.err" || fail "not named: $(cat "$dir/audit.err")"
 ! grep -q whole "$dir/audit.err" || fail "a ring that was synced to its end is named: $(cat "$dir/audit.err")"
 
 ship_start 5>&-
 says 'msg="ring found" stream=boot ring=some\..*earlier_boot=yes'
-audit 3 "a shipper without a hub"
+audit_once 3 "a shipper without a hub"
 ship_stop # which syncs the rings
-audit 3 "after a stop"
+audit_once 3 "after a stop"
 
 # of this boot: a stop syncs what waits and says so in the ring; a start takes the word back where a producer lives and will overwrite
 mark() { # ring's name: what the shipper says is synced, and what is written
@@ -64,11 +64,11 @@ ship_stop
 hub_start --hub boot:4
 ship_start 5>&-
 drained boot
-audit 0 "drained"
+audit_once 0 "drained"
 says 'level=warn .*earlier boot removed.*ring=some\..* events=100 dropped=60'
 grep -qE 'committed 240 = accepted 180 \+ dead-lettered 0 \+ dropped 60 \+ pending 0' "$dir/audit" || fail "the ledger: $(cat "$dir/audit")"
 grep -qE 'dropped \(reboot 60\)' "$dir/audit" || fail "no reason: $(cat "$dir/audit")"
 ship_stop
-audit 0 "at the end"
+audit_once 0 "at the end"
 arrived "what was synced" once whole:100 some:40 living:20 dead:20
 [ $failed -eq 0 ] && echo "what was not synced before a reboot is told and counted"

@@ -24,6 +24,18 @@
         }                                                                                                                                  \
     } while (0)
 
+/* Built with the thread sanitizer. */
+#if defined(__SANITIZE_THREAD__)
+#define RIG_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RIG_TSAN 1
+#endif
+#endif
+#ifndef RIG_TSAN
+#define RIG_TSAN 0
+#endif
+
 struct rig {
     char rings[64];
     char dir[80];
@@ -68,14 +80,34 @@ static inline void rig_attach(struct rig *rig, enum ring_access access)
     RIG_NEED(err == 0);
 }
 
+/* The ring of a producer elsewhere; no name if there is none. */
+static inline void rig_find(struct rig *rig)
+{
+    DIR *stream = opendir(rig->dir);
+    struct dirent *entry;
+
+    RIG_NEED(stream != NULL);
+    rig->file[0] = '\0';
+    while ((entry = readdir(stream)) != NULL)
+        if (strstr(entry->d_name, ".ring"))
+            snprintf(rig->file, sizeof(rig->file), "%s", entry->d_name);
+    closedir(stream);
+}
+
+/* A shipper of one lane. */
+static inline void rig_ship(struct rig *rig)
+{
+    rig_attach(rig, RING_ACCESS_SHIPPER);
+    RIG_NEED(ring_lanes_begin(rig->ring, 1) == 0);
+    ring_lane_open(&rig->lane, rig->ring, 0);
+}
+
 /* A writer of `capacity` bytes and a shipper of one lane. */
 static inline void rig_open(struct rig *rig, uint64_t capacity)
 {
     rig_dirs(rig);
     rig_write(rig, capacity);
-    rig_attach(rig, RING_ACCESS_SHIPPER);
-    RIG_NEED(ring_lanes_begin(rig->ring, 1) == 0);
-    ring_lane_open(&rig->lane, rig->ring, 0);
+    rig_ship(rig);
 }
 
 static inline void rig_remove(const char *dir)

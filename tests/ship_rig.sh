@@ -137,6 +137,17 @@ within() { # seconds, command…: until it succeeds
         sleep 0.03
     done
 }
+audit() { # exit status it must have, what, options…: output in $dir/audit and $dir/audit.err
+    local want=$1 what=$2 status
+    shift 2
+    told() { # 3 of a busy ring says: try again
+        "$build/ehring-stat" --audit "$@" >"$dir/audit" 2>"$dir/audit.err"
+        status=$?
+        [ $status -ne 3 ] || [ "$want" -eq 3 ]
+    }
+    within 10 told "$@"
+    [ $status -eq "$want" ] || { fail "$what: audit exits with $status, not $want"; cat "$dir/audit" "$dir/audit.err"; }
+}
 says() { # pattern [seconds]: the log says it, sooner or later
     within "${2:-20}" grep -qE -- "$1" "$log" || fail "the log does not say: $1"
 }

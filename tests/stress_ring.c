@@ -14,21 +14,10 @@
 #include "ringbuf/ring_internal.h"
 #include "ringbuf/ring_route.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define ONE_PROCESS 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ONE_PROCESS 1
-#endif
-#endif
-#ifndef ONE_PROCESS
-#define ONE_PROCESS 0
-#endif
-
 #define LANES_MAX 4
-#define EVENTS_MAX (ONE_PROCESS ? 20000u : 60000u)
+#define EVENTS_MAX (RIG_TSAN ? 20000u : 60000u)
 #define PAYLOAD_MAX 1500u
-#define SLEEP_EVENTS (ONE_PROCESS ? 3000u : 50000u)
+#define SLEEP_EVENTS (RIG_TSAN ? 3000u : 50000u)
 #define PATIENCE_MS 60000
 
 struct round {
@@ -226,7 +215,7 @@ static void run_lanes(struct round *round)
     rig_dirs(&round->rig);
     round->seen = calloc(round->event_count, sizeof(*round->seen));
     RIG_NEED(round->seen != NULL);
-    if (ONE_PROCESS) {
+    if (RIG_TSAN) {
         rig_write(&round->rig, round->capacity);
         round->rig.ring = ring_over_writer(round->rig.writer);
         RIG_NEED(ring_lanes_begin(round->rig.ring, round->lane_count) == 0);
@@ -238,11 +227,11 @@ static void run_lanes(struct round *round)
         ring_lane_open(&worker[i].lane, round->rig.ring, i);
         RIG_NEED(pthread_create(&worker[i].thread, NULL, lane_thread, &worker[i]) == 0);
     }
-    if (ONE_PROCESS)
+    if (RIG_TSAN)
         RIG_NEED(pthread_create(&producer, NULL, write_thread, round) == 0);
     for (uint32_t i = 0; i < round->lane_count; i++)
         pthread_join(worker[i].thread, NULL);
-    if (ONE_PROCESS)
+    if (RIG_TSAN)
         pthread_join(producer, NULL);
     else
         wait_producer(pid);
@@ -337,7 +326,7 @@ static void run_sleeps(struct round *round)
     snprintf(path, sizeof(path), "%s.bell", round->rig.dir);
     bell = ring_bell_open(path);
     RIG_NEED(bell >= 0);
-    if (ONE_PROCESS) {
+    if (RIG_TSAN) {
         rig_write(&round->rig, round->capacity);
         round->rig.ring = ring_over_writer(round->rig.writer);
         RIG_NEED(ring_lanes_begin(round->rig.ring, 1) == 0);
@@ -346,7 +335,7 @@ static void run_sleeps(struct round *round)
         pid = fork_producer(round, write_drowsily);
     }
     uint64_t sleeps = ship_drowsily(round, bell);
-    if (ONE_PROCESS)
+    if (RIG_TSAN)
         pthread_join(producer, NULL);
     else
         wait_producer(pid);
